@@ -1,0 +1,1 @@
+"""Results: who may speak for whom. Evaluators are generators of DNS questions; no I/O."""

@@ -1,0 +1,1 @@
+"""Outbound: routes, attempts, failures, reports."""

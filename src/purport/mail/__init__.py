@@ -1,0 +1,1 @@
+"""Values: what every other room talks about. Imports the standard library (and idna) only."""

@@ -1,0 +1,1 @@
+"""I/O: the only users of sockets and DNS packets."""

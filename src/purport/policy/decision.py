@@ -1,0 +1,38 @@
+"""A decision and the rules that led to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from purport.mail.reply import Reply
+
+Action = Literal["accept", "reject", "defer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule that was asked: its name (`submitter-authorized`), what it said, and why.
+
+    `outcome` is `pass`, `refuse`, `defer`, `tag` or `skip`.
+    """
+
+    name: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do at a stage. `reply` is set unless the action is accept; `rules` in the order asked, the
+    last one decided where it refuses; `fields` go on top of the message, CRLF-terminated."""
+
+    action: Action
+    reply: Reply | None = None
+    rules: tuple[Rule, ...] = ()
+    fields: bytes = b""
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule that decided, or `default`."""
+        return self.rules[-1].name if self.rules and self.action != "accept" else "default"

@@ -1,0 +1,41 @@
+"""The facts a policy sees: frozen values, complete enough to decide again from a record of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from purport.authentication.sender_id.pra import PurportedResponsibleAddress
+from purport.authentication.spf.result import SpfResult
+from purport.mail.address import Mailbox, ReversePath
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The SMTP client: its address as text (IPv6 compressed, IPv4-mapped as IPv4), its verified name if one is
+    known (XCLIENT NAME or none), and what it said in HELO or EHLO."""
+
+    address: str
+    name: str | None
+    hello_domain: str
+    extended: bool = True  # EHLO rather than HELO
+
+
+@dataclass(frozen=True, slots=True)
+class MailFacts:
+    """What is known when MAIL has been read and the DNS has answered. A check that was not made is None."""
+
+    client: Client
+    reverse_path: ReversePath
+    submitter: Mailbox | None
+    spf: SpfResult | None  # scope mfrom (for a null reverse-path: postmaster@HELO)
+    helo: SpfResult | None  # scope helo, where it was asked
+    sender_id: SpfResult | None  # scope pra, for the submitter
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for."""
+
+    mail: MailFacts
+    pra: PurportedResponsibleAddress | None  # None: not looked for (check_pra = "never")
+    sender_id: SpfResult | None = None

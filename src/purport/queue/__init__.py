@@ -1,0 +1,1 @@
+"""Durability: accepted messages until every recipient is finished."""

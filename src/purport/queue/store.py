@@ -1,0 +1,115 @@
+"""The queue's store: what keeps accepted messages until they are delivered (RFC 5321 section 6.1).
+
+One interface; `sqlite.py` is the embedded store, `memory.py` the one for tests. Callbacks run in the
+event loop's thread, once, and get None or the error that kept the step from being safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from purport.mail.address import Mailbox, ReversePath
+from purport.mail.envelope import Parameters
+
+Done = Callable[[BaseException | None], None]
+
+
+class NoSpace(Exception):
+    """The disk (or a quota) is full: nothing was stored. The reply is 452 4.3.1."""
+
+
+class Spool(Protocol):
+    """A message body on its way in: in memory up to a threshold, then in a file while it arrives."""
+
+    size: int
+
+    def write(self, octets: bytes) -> None:
+        """Take the next octets. Raises NoSpace."""
+
+    def head(self, limit: int) -> bytes:
+        """The first `limit` octets at most."""
+
+    def discard(self) -> None:
+        """Drop everything; also when called twice or after an error."""
+
+
+class Body(Protocol):
+    """The octets of a queued message, to be read in pieces as often as wanted."""
+
+    size: int
+
+    def octets(self) -> bytes | None:
+        """The whole body where it is small enough to be held in memory, else None."""
+
+    def pieces(self, size: int = 65536) -> Sequence[bytes] | object:
+        """An iterator over pieces of at most `size` octets."""
+
+
+@dataclass(slots=True)
+class QueuedRecipient:
+    """One recipient of a queued message and how far its delivery got."""
+
+    number: int  # position in the envelope, from 0: with the queue id, its key
+    forward_path: Mailbox
+    next_hop: str
+    parameters: Parameters = field(default_factory=Parameters)
+    attempts: int = 0
+    due_at: float = 0.0
+    last_reply: str = ""  # what the last attempt ended with: reply or reason, in one line
+    last_host: str = ""
+
+
+@dataclass(slots=True)
+class QueuedMessage:
+    """An accepted message: envelope, trace fields to stand on top, body, and its recipients."""
+
+    queue_id: str
+    arrived_at: float  # seconds since 1970, UTC
+    reverse_path: ReversePath
+    parameters: Parameters
+    trace: bytes  # header fields we add on top of the body as received, CRLF-terminated
+    body: Body
+    recipients: list[QueuedRecipient]
+    expires_at: float = 0.0
+    hops: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an attempt did for one recipient: `delivered`, `relayed`, `deferred` or `failed`."""
+
+    queue_id: str
+    number: int
+    action: str
+    reply: str
+    host: str
+    due_at: float = 0.0  # for deferred: when to try again
+    transcript: str = ""  # the dialogue of the failed attempt, for deferred and failed
+
+
+class QueueStore(Protocol):
+    """Keeps messages safe. Every step that has a `done` is safe when done(None) runs, and not before."""
+
+    def spool(self) -> Spool:
+        """A place for a body that is about to arrive."""
+
+    def body(self, spool: Spool) -> Body:
+        """The spooled octets as a body; the spool is finished with."""
+
+    def accept(self, message: QueuedMessage, done: Done) -> None:
+        """Store a message. Its recipients are leased to the caller: a crash gives them back at the next start."""
+
+    def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
+        """One step: recipients that are finished leave, the deferred get their next time, reports about
+        the failed ones enter. With its last recipient a message and its body leave."""
+
+    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held; those recipients are leased to the caller."""
+
+    async def next_due(self) -> float | None:
+        """When the next unleased recipient is due, if there is one."""
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of the files."""

@@ -1,0 +1,1 @@
+"""Shells: one file per front door."""

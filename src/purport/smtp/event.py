@@ -1,0 +1,78 @@
+"""What a server session tells its shell: one event per command that needs a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from purport.mail.address import Mailbox, ReversePath
+from purport.mail.envelope import Parameters
+from purport.mail.reply import Reply
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """EHLO or HELO; `domain` is the argument as text (checked: only printable ASCII or UTF-8)."""
+
+    verb: str
+    domain: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """MAIL FROM; each parameter is known, offered and already decodes."""
+
+    reverse_path: ReversePath
+    parameters: Parameters
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """RCPT TO; a bare `<Postmaster>` has an empty domain."""
+
+    forward_path: Mailbox
+    parameters: Parameters
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Data:
+    """DATA, in its place: answer 354 to take the mail data, or refuse."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MessageOctets:
+    """A piece of the message, dots unstuffed. Needs no answer."""
+
+    octets: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EndOfData:
+    """The end of the mail data. Where `fault` is set the message is not to be kept, whatever it says,
+    and `fault` is the reply for it (bare CR or LF, too big)."""
+
+    fault: Reply | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Xclient:
+    """XCLIENT from a client (Postfix XCLIENT_README): attribute names in upper case, values decoded;
+    `[UNAVAILABLE]` and `[TEMPUNAVAIL]` are None. Answer with the greeting or a refusal."""
+
+    attributes: dict[str, str | None]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """QUIT was answered: send what `to_send()` gives and close."""
+
+
+Event = Hello | Mail | Rcpt | Data | MessageOctets | EndOfData | Xclient | Quit
