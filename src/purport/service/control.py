@@ -1,0 +1,75 @@
+"""The control socket: how `purport queue` tells a running server that it changed something.
+
+One request a line, one reply a line, both JSON, over a Unix socket that only the server's user may open:
+
+    {"command": "retry", "ids": ["1M2QX7H40K2R9"]}
+    {"ok": true, "text": "1 message will be tried now"}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+REQUEST_LIMIT: Final = 65536  # octets of one request: about 4,000 queue ids
+IDLE_SECONDS: Final = 10.0  # a tool asks at once or not at all
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A verb and the messages it is for; no ids means all of them."""
+
+    command: str
+    ids: list[str] = []
+
+
+class Response(msgspec.Struct, frozen=True):
+    """Whether it was done, and what to tell the operator."""
+
+    ok: bool
+    text: str = ""
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class ControlServer:
+    """Serves requests on `state_dir/control` until it is closed."""
+
+    def __init__(self, where: Path, handler: Handler) -> None:
+        self._where = where
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Take the socket's place; one left behind by a server that was killed is removed."""
+        self._where.unlink(missing_ok=True)
+        umask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, str(self._where), limit=REQUEST_LIMIT)
+        finally:
+            os.umask(umask)
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+            self._where.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await asyncio.wait_for(reader.readline(), IDLE_SECONDS)
+            try:
+                response = await self._handler(msgspec.json.decode(line, type=Request))
+            except msgspec.DecodeError as error:
+                response = Response(False, f"not a request: {error}")
+            writer.write(msgspec.json.encode(response) + b"\n")
+            await writer.drain()
+        except (OSError, ValueError, TimeoutError):
+            return  # the tool went away, or sent an endless line: nothing to tell anybody
+        finally:
+            writer.close()
