@@ -6,10 +6,10 @@ drives it may answer from a cache, from the network, from a zone in a test, or f
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -55,3 +55,125 @@ class Resolver(Protocol):
 
     async def resolve(self, question: Question) -> Answer:
         """The answer; failure is an answer too (Status.FAILED). Never raises for what the network did."""
+
+
+class Gather(Protocol):
+    """Awaits several answers at once and gives them in order; `asyncio.gather` is one."""
+
+    def __call__(self, *answers: Awaitable[Answer]) -> Awaitable[Sequence[Answer]]: ...
+
+
+UNANSWERED: Final = Answer(Status.FAILED)
+
+
+class Suspended(Generic[T]):
+    """An evaluation that has to wait for the network; `finish` goes on where it stopped."""
+
+    __slots__ = ("_evaluation", "_questions", "_resolver")
+
+    def __init__(self, evaluation: Evaluation[T], questions: tuple[Question, ...], resolver: Resolver) -> None:
+        self._evaluation = evaluation
+        self._questions = questions
+        self._resolver = resolver
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What is to be asked next."""
+        return self._questions
+
+    async def finish(self, resolver: Resolver | None = None, gather: Gather | None = None) -> T:
+        """The result. Questions asked together are asked concurrently by `gather`, else one after another.
+
+        May be called once. `resolver` replaces the one of `start`, for instance by a `Deadline`.
+        """
+        resolver = resolver or self._resolver
+        questions = self._questions
+        try:
+            while True:
+                questions = self._evaluation.send(await _ask(questions, resolver, gather))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def start(evaluation: Evaluation[T], resolver: Resolver) -> T | Suspended[T]:
+    """Go as far as the answers known at once lead: to the result, or to the first question that must wait."""
+    cached = resolver.cached
+    try:
+        questions = next(evaluation)
+        while True:
+            answers = []
+            for question in questions:
+                answer = cached(question)
+                if answer is None:
+                    return Suspended(evaluation, questions, resolver)
+                answers.append(answer)
+            questions = evaluation.send(tuple(answers))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def run(evaluation: Evaluation[T], resolver: Resolver, gather: Gather | None = None) -> T:
+    """The result of `evaluation`, its questions answered by `resolver`."""
+    begun = start(evaluation, resolver)
+    return await begun.finish(gather=gather) if isinstance(begun, Suspended) else begun
+
+
+def replay(evaluation: Evaluation[T], answers: Mapping[Question, Answer]) -> T:
+    """The result of `evaluation` under recorded answers; what was not recorded counts as failed."""
+    try:
+        questions = next(evaluation)
+        while True:
+            questions = evaluation.send(tuple([answers.get(question, UNANSWERED) for question in questions]))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def _ask(questions: tuple[Question, ...], resolver: Resolver, gather: Gather | None) -> tuple[Answer, ...]:
+    known = {question: answer for question in questions if (answer := resolver.cached(question)) is not None}
+    waiting = [question for question in dict.fromkeys(questions) if question not in known]
+    if gather is None or len(waiting) < 2:
+        for question in waiting:
+            known[question] = await resolver.resolve(question)
+    else:
+        known.update(zip(waiting, await gather(*map(resolver.resolve, waiting)), strict=True))
+    return tuple([known[question] for question in questions])
+
+
+class Deadline:
+    """A resolver whose time runs out: from then on every question has failed (RFC 7208 section 4.6.4, 20 s)."""
+
+    def __init__(self, resolver: Resolver, expired: Callable[[], bool]) -> None:
+        self._resolver = resolver
+        self._expired = expired
+
+    def cached(self, question: Question) -> Answer | None:
+        """What the resolver knows; once the time is over, a failure for what it does not."""
+        answer = self._resolver.cached(question)
+        return UNANSWERED if answer is None and self._expired() else answer
+
+    async def resolve(self, question: Question) -> Answer:
+        """The resolver's answer, or a failure without asking."""
+        return UNANSWERED if self._expired() else await self._resolver.resolve(question)
+
+
+class Recording:
+    """A resolver that notes every question it was asked, with the answer: what `replay` takes."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self.answers: dict[Question, Answer] = {}
+
+    def cached(self, question: Question) -> Answer | None:
+        """As the resolver does."""
+        answer = self._resolver.cached(question)
+        if answer is not None:
+            self.answers[question] = answer
+        return answer
+
+    async def resolve(self, question: Question) -> Answer:
+        """As the resolver does."""
+        answer = self.answers[question] = await self._resolver.resolve(question)
+        return answer
