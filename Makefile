@@ -1,0 +1,45 @@
+# Purport: `make run` and `make test` are all a new machine needs (Python >= 3.11, make).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench lock peers clean
+
+help:  ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@echo "Installing the locked dependencies into $(VENV) (once, and after they change)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(INSTALLED)  ## start the demonstration on 127.0.0.1:2525 and print lines to paste
+	@$(BIN)/python examples/demo/run.py
+
+test: $(INSTALLED) peers  ## run all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(INSTALLED)  ## style, types and the import direction of the house
+	@$(BIN)/ruff check src tests bench examples
+	@$(BIN)/ruff format --check src tests bench examples
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(INSTALLED) peers  ## measure against Postfix, pyspf and libspf2; BENCH="--quick" or "--only accept"
+	@$(BIN)/python bench/run.py $(BENCH)
+
+peers:  # other mail programs that tests talk to, where this user may install them
+	@sh scripts/peers.sh
+
+lock:  ## renew requirements.lock from pyproject.toml
+	@$(PYTHON) -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra test --extra build pyproject.toml --output-file requirements.lock
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

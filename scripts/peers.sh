@@ -1,0 +1,52 @@
+#!/bin/sh
+# Install the mail programs that tests and benchmarks talk to: with apt, where this user may; otherwise the tests that
+# need them are skipped with their reason. Exim cannot stand beside Postfix as a package, so it is unpacked into .peers/.
+set -u
+cd "$(dirname "$0")/.." || exit 0
+
+packages=""
+need() { [ -e "$1" ] || command -v "$1" >/dev/null 2>&1 || packages="$packages $2"; }
+need postfix postfix
+need swaks swaks
+need msmtp msmtp
+need curl curl
+need gcc gcc
+need /usr/include/spf2/spf.h libspf2-dev
+
+[ -z "$packages" ] && [ -x .peers/exim/usr/sbin/exim4 ] && exit 0
+command -v apt-get >/dev/null 2>&1 || exit 0
+
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null || exit 0
+    as_root="sudo -n"
+fi
+
+echo "Installing the mail programs that tests talk to (once)"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get -qq update >/dev/null 2>&1
+if [ -n "$packages" ]; then
+    # Postfix must not start a server of its own here.
+    echo "postfix postfix/main_mailer_type select No configuration" | $as_root debconf-set-selections 2>/dev/null
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends libc6-dev $packages >/dev/null 2>&1 ||
+        echo "note: some of$packages could not be installed; their tests will be skipped" >&2
+fi
+if [ ! -x .peers/exim/usr/sbin/exim4 ]; then
+    mkdir -p .peers/debs .peers/exim
+    (
+        cd .peers/debs || exit 1
+        # What exim4-daemon-light needs, but for what every system has.
+        wanted=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+            --no-enhances exim4-daemon-light 2>/dev/null |
+            grep -E '^(exim4-(base|config|daemon-light)|lib(gnutls|idn|spf2|db5|pcre2-8|lockfile|event|unbound|gsasl|ldap|nettle|hogweed|gmp|p11|tasn1|unistring|hiredis|nsl|tirpc)[^ ]*)$' |
+            sort -u)
+        # shellcheck disable=SC2086
+        apt-get -qq download $wanted >/dev/null 2>&1
+        for deb in *.deb; do [ -e "$deb" ] && dpkg -x "$deb" ../exim; done
+    )
+    # Debian's Exim looks for its own user when it starts.
+    id Debian-exim >/dev/null 2>&1 || $as_root useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
+    [ -x .peers/exim/usr/sbin/exim4 ] || echo "note: Exim could not be unpacked; its tests will be skipped" >&2
+fi
+exit 0
