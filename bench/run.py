@@ -1,0 +1,226 @@
+"""Purport against its peers on this machine, in turn, in one run: medians and ratios as a Markdown table.
+
+    python bench/run.py [--runs 5] [--quick] [--only accept,relay,...] [--write]
+
+Needs the Debian package postfix (for Postfix itself, smtp-source and smtp-sink) and root, which Postfix asks for.
+`--write` puts the table into docs/performance.md and README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import memory
+import servers
+from load import Run, accept, relay
+from paths import PROJECT
+from support.peers import free_port
+
+MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
+
+Row = tuple[str, str, str, str, str]  # work, Purport, peer, ratio or figure, must reach
+
+
+def say(text: str) -> None:
+    """Progress, beside the table."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def compare(name: str, runs: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
+    """Interleaved runs of both, after one of each that does not count."""
+    ours()
+    theirs()
+    mine: list[Run] = []
+    peers: list[Run] = []
+    for number in range(runs):
+        mine.append(ours())
+        peers.append(theirs())
+        say(f"  {name}, run {number + 1}: Purport {mine[-1].rate:,.0f}/s, Postfix {peers[-1].rate:,.0f}/s")
+    return mine, peers
+
+
+def rate_row(work: str, pair: tuple[list[Run], list[Run]], goal: float) -> Row:
+    """Messages a second, and how many times the peer's."""
+    mine, peers = (statistics.median(run.rate for run in side) for side in pair)
+    return work, f"{mine:,.0f}/s", f"Postfix {peers:,.0f}/s", f"{mine / peers:.2f} times", verdict(mine / peers, goal)
+
+
+def verdict(reached: float, goal: float, *, at_most: bool = False) -> str:
+    """The goal, and whether it was reached."""
+    held = reached <= goal if at_most else reached >= goal
+    return f"{'at most' if at_most else 'at least'} {goal:g}: {'reached' if held else 'MISSED'}"
+
+
+def accept_rows(runs: int, scale: float) -> list[Row]:
+    """Durable accept: reused, one message per connection, large, one session; CPU of the first."""
+    ours, theirs = servers.purport("accept"), servers.postfix("accept")
+    assert ours.process
+    pid, peer = ours.process.pid, theirs.master_pid
+    rows: list[Row] = []
+    try:
+
+        def pair(name: str, messages: int, **options: object) -> tuple[list[Run], list[Run]]:
+            count = max(20, int(messages * scale))
+            return compare(
+                name,
+                runs,
+                lambda: accept(pid, ours.port, count, **options),  # type: ignore[arg-type]
+                lambda: accept(peer, theirs.port, count, **options),  # type: ignore[arg-type]
+            )
+
+        reused = pair("accept, reused", 5000)
+        rows.append(rate_row("durable accept, 4 KiB, 20 sessions, connections reused, all checks on", reused, 3))
+        rows.append(rate_row("the same, one message per connection", pair("accept, one each", 3000, reuse=False), 2))
+        rows.append(rate_row("100 KiB messages, 20 sessions", pair("accept, 100 KiB", 1500, size=102400), 2))
+        rows.append(rate_row("one session, connection reused", pair("accept, one session", 1500, sessions=1), 1))
+        mine, peers = (statistics.median(run.cpu for run in side) for side in reused)
+        rows.append(
+            (
+                "CPU time a message, accept, whole process trees",
+                f"{mine:.3f} ms",
+                f"Postfix {peers:.3f} ms",
+                f"{mine / peers:.2f} of it",
+                verdict(mine / peers, 0.25, at_most=True),
+            )
+        )
+    finally:
+        ours.stop()
+        theirs.stop()
+    return rows
+
+
+def relay_rows(runs: int, scale: float) -> list[Row]:
+    """Accepted and sent on to smtp-sink."""
+    sinks = free_port(), free_port()
+    ours, theirs = servers.purport("relay", sinks[0]), servers.postfix("relay", sinks[1])
+    assert ours.process
+    pid, peer = ours.process.pid, theirs.master_pid
+    messages = max(50, int(4000 * scale))
+    try:
+        pair = compare(
+            "relay",
+            runs,
+            lambda: relay(pid, ours.port, sinks[0], messages),
+            lambda: relay(peer, theirs.port, sinks[1], messages),
+        )
+        return [rate_row("relay end to end into smtp-sink, 20 sessions, connections reused on both sides", pair, 4)]
+    finally:
+        ours.stop()
+        theirs.stop()
+
+
+def spf_rows(runs: int, scale: float) -> list[Row]:
+    """SPF checks of warm domains (bench/spf.py)."""
+    del runs, scale
+    with tempfile.NamedTemporaryFile(suffix=".json") as figures:
+        subprocess.run(
+            [sys.executable, str(PROJECT / "bench/spf.py"), "--json", figures.name],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        measured = json.loads(Path(figures.name).read_text())
+    rows: list[Row] = []
+    for item in measured["rows"]:
+        ours, pyspf, libspf2 = item["purport"], item["pyspf"], item.get("libspf2")
+        peers = f"pyspf {pyspf:.1f} us" + (f", libspf2 {libspf2:.2f} us" if libspf2 else "")
+        ratio = pyspf / ours
+        rows.append((item["work"], f"{ours:.2f} us", peers, f"{ratio:.1f} times pyspf", verdict(ratio, item["goal"])))
+    return rows
+
+
+def memory_rows(runs: int, scale: float) -> list[Row]:
+    """Idle sessions, a large message, a forged one."""
+    del runs
+    server = servers.purport("accept")
+    assert server.process
+    try:
+        sessions = max(500, int(10000 * scale))
+        idle, greeted = memory.idle_sessions(server.process.pid, server.port, sessions)
+    finally:
+        server.stop()
+    server = servers.purport("accept")
+    try:
+        growth = memory.large_message(server.process.pid, server.port, 10 * 1024 * 1024)
+        forged = memory.forged_message(server.port, 5 * 1024 * 1024)
+    finally:
+        server.stop()
+    start = memory.help_seconds()
+    return [
+        (
+            f"{sessions:,} idle sessions after EHLO, in all",
+            f"{idle / 2**20:.1f} MiB; a new one greeted in {greeted * 1000:.1f} ms",
+            "",
+            "",
+            verdict(idle / 2**20, 100, at_most=True) + "; " + verdict(greeted * 1000, 100, at_most=True),
+        ),
+        (
+            "more memory while a 10 MiB message passes",
+            f"{growth / 2**20:.2f} MiB",
+            "",
+            "",
+            verdict(growth / 2**20, 10, at_most=True),
+        ),
+        (
+            "octets taken from the client of a forged 5 MiB message with SUBMITTER",
+            f"{forged}",
+            "",
+            "",
+            verdict(forged, 1024, at_most=True),
+        ),
+        ("`purport --help`", f"{start:.3f} s", "", "", verdict(start, 0.3, at_most=True)),
+    ]
+
+
+PARTS: dict[str, Callable[[int, float], list[Row]]] = {
+    "accept": accept_rows,
+    "relay": relay_rows,
+    "spf": spf_rows,
+    "memory": memory_rows,
+}
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as Markdown."""
+    lines = ["| work | Purport | peer | ratio | goal |", "|---|---|---|---|---|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def write_into(place: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    begin, end = MARKS
+    old = place.read_text()
+    new = re.sub(re.escape(begin) + r".*?" + re.escape(end), f"{begin}\n{text}\n{end}", old, flags=re.DOTALL)
+    place.write_text(new)
+
+
+def main() -> int:
+    """Measure what was asked for; 1 where a goal was missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each side (default 5)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the messages, two runs: to see that it works")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md and README.md")
+    options = parser.parse_args()
+    runs, scale = (2, 0.1) if options.quick else (options.runs, 1.0)
+    rows: list[Row] = []
+    for name in options.only.split(","):
+        say(f"{name}:")
+        rows += PARTS[name](runs, scale)
+    text = table(rows)
+    print(text)
+    if options.write:
+        for place in (PROJECT / "docs/performance.md", PROJECT / "README.md"):
+            write_into(place, text)
+    return 1 if "MISSED" in text else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
