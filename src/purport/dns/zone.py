@@ -80,7 +80,8 @@ class StaticResolver:
         if policies and "TXT" not in found:
             found["TXT"] = policies
         for kind, texts in found.items():
-            self._answers.setdefault((name, kind), Answer(Status.FOUND, tuple(texts), TTL) if texts else EMPTY)
+            if texts:
+                self._answers.setdefault((name, kind), Answer(Status.FOUND, tuple(texts), TTL))
 
 
 def read_zone(octets: bytes) -> StaticResolver:
