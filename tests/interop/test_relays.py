@@ -1,0 +1,125 @@
+"""Purport sends on to other people's servers, and they send on through Purport."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.exim import Exim
+from support.peers import free_port, require_peer, wait_for
+from support.postfix import Postfix
+from support.purport_server import purport_server
+
+pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+
+MESSAGE = b"From: alice@example.com\r\nTo: bob@%s\r\nSubject: %s\r\n\r\nHello.\r\n.\r\n..dots\r\n"
+ZONE = '{"example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
+
+
+def settings(domain: str, deliver: str) -> str:
+    return f'[[domain]]\nname = "{domain}"\ndeliver = "{deliver}"\n\n[dns]\nzone = "zone.json"\n'
+
+
+def submit(port: int, domain: str, subject: bytes) -> None:
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("alice@example.com", [f"bob@{domain}"], MESSAGE % (domain.encode(), subject))
+
+
+def folder_with_zone(tmp_path: Path) -> Path:
+    (tmp_path / "zone.json").write_text(ZONE)
+    return tmp_path
+
+
+def test_purport_relays_to_postfix(tmp_path: Path) -> None:
+    require_peer("postfix")
+    postfix = Postfix({"mydestination": "", "relay_domains": "postfix.example", "relay_transport": "discard"})
+    try:
+        with purport_server(
+            folder_with_zone(tmp_path), settings("postfix.example", f"smtp:127.0.0.1:{postfix.port}")
+        ) as server:
+            submit(server.port, "postfix.example", b"to Postfix")
+            wait_for(lambda: "status=sent" in postfix.log() and "bob@postfix.example" in postfix.log())
+            wait_for(lambda: "status=sent (250 2.0.0 Ok: queued as" in server.log(), what="the delivery in our log")
+    finally:
+        postfix.stop()
+
+
+def test_purport_relays_to_exim(tmp_path: Path) -> None:
+    require_peer("exim")
+    exim = Exim("exim.example")
+    try:
+        with purport_server(
+            folder_with_zone(tmp_path), settings("exim.example", f"smtp:127.0.0.1:{exim.port}")
+        ) as server:
+            submit(server.port, "exim.example", b"to Exim")
+            wait_for(lambda: exim.messages(), what="the message at Exim")
+            (message,) = exim.messages()
+            assert b"Subject: to Exim" in message
+            assert b"\n.\n..dots\n" in message
+    finally:
+        exim.stop()
+
+
+def test_purport_relays_into_smtp_sink(tmp_path: Path) -> None:
+    port = free_port()
+    # -M: it ends by itself when it has them all. It refuses to run as root.
+    user = ["-u", "postfix"] if os.geteuid() == 0 else []
+    sink = subprocess.Popen([require_peer("smtp-sink"), *user, "-M", "50", f"127.0.0.1:{port}", "100"])
+    try:
+        with purport_server(folder_with_zone(tmp_path), settings("sink.example", f"smtp:127.0.0.1:{port}")) as server:
+            for number in range(50):
+                submit(server.port, "sink.example", b"number %d" % number)
+            assert sink.wait(30) == 0
+            wait_for(lambda: server.log().count("status=sent") == 50, what="50 deliveries in our log")
+    finally:
+        if sink.poll() is None:
+            sink.kill()
+
+
+def through_purport(tmp_path: Path, domain: str, send: Callable[[int], None]) -> bytes:
+    """What arrives in Purport's Maildir when `send` is told its port."""
+    with purport_server(folder_with_zone(tmp_path), settings(domain, "maildir")) as server:
+        send(server.port)
+
+        def arrived() -> list[bytes]:
+            return [place.read_bytes() for place in (server.state_dir / "maildir").glob("**/new/*")]
+
+        wait_for(arrived, what="the message in the Maildir")
+        (message,) = arrived()
+        assert "responsible submitter=" in server.log()
+        return message
+
+
+def test_postfix_relays_through_purport(tmp_path: Path) -> None:
+    require_peer("postfix")
+
+    def send(port: int) -> None:
+        postfix = Postfix({"mydestination": "", "relayhost": f"[127.0.0.1]:{port}"})
+        try:
+            submit(postfix.port, "company.com.example", b"from Postfix")
+            wait_for(lambda: "status=sent" in postfix.log(), what="Postfix's delivery")
+        finally:
+            postfix.stop()
+
+    message = through_purport(tmp_path, "company.com.example", send)
+    assert b"Subject: from Postfix" in message
+    assert b"with ESMTP" in message
+
+
+def test_exim_relays_through_purport(tmp_path: Path) -> None:
+    require_peer("exim")
+
+    def send(port: int) -> None:
+        exim = Exim("exim.example", next_port=port)
+        try:
+            submit(exim.port, "company.com.example", b"from Exim")
+            wait_for(lambda: "Completed" in exim.log(), what="Exim's delivery")
+        finally:
+            exim.stop()
+
+    assert b"Subject: from Exim" in through_purport(tmp_path, "company.com.example", send)
