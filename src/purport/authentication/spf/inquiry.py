@@ -70,6 +70,7 @@ class Inquiry:
         "_voids",
         "answers",
         "client",
+        "domain",
         "high",
         "low",
         "personal",
@@ -93,6 +94,7 @@ class Inquiry:
     ) -> None:
         local_part, _, origin = sender.rpartition("@")
         self.client = client
+        self.domain = domain
         self._origin = origin or domain
         # RFC 7208 section 4.3: a sender without a local-part is the postmaster.
         self._sender = f"{local_part or 'postmaster'}@{self._origin}"
