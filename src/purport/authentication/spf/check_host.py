@@ -17,7 +17,7 @@ import msgspec
 
 from purport.authentication.spf.client import ClientAddress
 from purport.authentication.spf.errors import PermError, SpfError, TempError
-from purport.authentication.spf.inquiry import Inquiry, ParsedRecords
+from purport.authentication.spf.inquiry import Inquiry, Parsed
 from purport.authentication.spf.macro import DomainSpec, parse_macro_string, shown
 from purport.authentication.spf.record import SPF, Directive, Record, Rules
 from purport.authentication.spf.result import Answers, ResultWord, Scope, SpfResult, Step
@@ -67,7 +67,7 @@ def check_host(
         receiver=receiver,
         now=now,
         rules=rules,
-        records=ParsedRecords(),
+        parsed=Parsed(),
     )
     finding = yield from find(inquiry, name)
     explanation = yield from explain(inquiry, finding)
@@ -100,7 +100,7 @@ def retrace(rules: Rules, result: SpfResult) -> tuple[Step, ...]:
         receiver=UNKNOWN,
         now=0.0,
         rules=rules,
-        records=ParsedRecords(),
+        parsed=Parsed(),
         steps=steps,
     )
     replay(_find_and_explain(inquiry, domain), dict(result.evidence.answers) if result.evidence else {})
@@ -149,7 +149,11 @@ def _evaluate(inquiry: Inquiry, domain: str) -> Evaluation[Finding]:
     if isinstance(record, Finding):
         return record
     for directive in record.directives:
-        if (yield from _matches(inquiry, directive, domain)):
+        if directive.network is not None:
+            matched = inquiry.is_within(directive.network)
+        else:
+            matched = directive.kind == "all" or (yield from _matches(inquiry, directive, domain))
+        if matched:
             inquiry.step(domain, directive.text, directive.result)
             return Finding(directive.result, directive.text, domain, None, record.exp)
         inquiry.step(domain, directive.text, "no match")
@@ -171,7 +175,7 @@ def _record(inquiry: Inquiry, domain: str) -> Evaluation[Record | Finding]:
         inquiry.step(domain, "TXT", "no record")
         return Finding("none", problem=f"{domain} has no record")
     inquiry.step(domain, "TXT", text)
-    return inquiry.records.parse(text)
+    return inquiry.parsed.record(text)
 
 
 def _redirected(inquiry: Inquiry, redirect: DomainSpec, domain: str) -> Evaluation[Finding]:
@@ -193,15 +197,13 @@ def _evaluate_target(inquiry: Inquiry, target: str | None) -> Evaluation[Finding
 
 
 def _matches(inquiry: Inquiry, directive: Directive, domain: str) -> Evaluation[bool]:
-    """Whether the mechanism matches (RFC 7208 section 5); raises SpfError."""
-    if directive.network is not None:
-        return inquiry.is_within(directive.network)
-    if directive.kind == "all":
-        return True
+    """Whether a mechanism that asks the DNS matches (RFC 7208 section 5); raises SpfError."""
     inquiry.count_term(directive.text)
-    if directive.domain is not None and not inquiry.can_expand(directive.domain):
-        return False
-    target = yield from inquiry.target(directive.domain, domain)
+    target: str | None = domain
+    if directive.domain is not None:
+        if not inquiry.can_expand(directive.domain):
+            return False
+        target = directive.domain.name or (yield from inquiry.target(directive.domain, domain))
     if directive.kind == "include":
         return (yield from _includes(inquiry, target))
     if target is None:  # RFC 7208 section 4.8 leaves it open; nothing can be found there

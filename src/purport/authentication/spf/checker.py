@@ -20,7 +20,7 @@ from typing import Final, final
 from purport.authentication.sender_id.record import BY_SCOPE
 from purport.authentication.spf.check_host import UNKNOWN, Finding, canonical_domain, explain, find, retrace
 from purport.authentication.spf.client import ClientAddress
-from purport.authentication.spf.inquiry import Inquiry, ParsedRecords
+from purport.authentication.spf.inquiry import Inquiry, Parsed
 from purport.authentication.spf.record import Rules
 from purport.authentication.spf.result import Answers, Evidence, Scope, SpfResult
 from purport.dns.lookup import Answer, Evaluation, Question, Status
@@ -133,7 +133,7 @@ class Checker:
     `receiver` is our name, for explanations that quote it.
     """
 
-    __slots__ = ("_clients", "_memories", "_receiver", "_records", "_retrace", "_rules")
+    __slots__ = ("_clients", "_memories", "_parsed", "_receiver", "_retrace", "_rules")
 
     def __init__(self, receiver: str = UNKNOWN, rules: Mapping[Scope, Rules] = BY_SCOPE) -> None:
         self._receiver = receiver
@@ -141,7 +141,7 @@ class Checker:
         self._retrace = {scope: partial(retrace, its) for scope, its in rules.items()}
         shared = {its: _Memory() for its in rules.values()}
         self._memories = {scope: shared[its] for scope, its in rules.items()}
-        self._records = ParsedRecords()
+        self._parsed = Parsed()
         self._clients: dict[str, ClientAddress] = {}
 
     def known(
@@ -187,7 +187,7 @@ class Checker:
             receiver=self._receiver,
             now=now,
             rules=self._rules[scope],
-            records=self._records,
+            parsed=self._parsed,
         )
         if outcome is None:
             outcome = yield from self._learn(inquiry, scope, name, now)

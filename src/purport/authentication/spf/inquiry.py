@@ -7,7 +7,7 @@ at the end is a range of addresses that have this outcome, which is what makes a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from purport.authentication.spf.client import BITS, ClientAddress, address_value
 from purport.authentication.spf.errors import PermError, TempError
@@ -19,30 +19,50 @@ from purport.dns.lookup import Answer, Evaluation, Question, Status
 MOST_TERMS: Final = 10  # terms that ask the DNS (RFC 7208 section 4.6.4)
 MOST_VOIDS: Final = 2  # terms whose question had no answer (RFC 7208 section 4.6.4)
 MOST_NAMES: Final = 10  # PTR records looked at (RFC 7208 section 4.6.4)
-MOST_PARSED: Final = 1024  # records kept parsed; a few hundred bytes each
+MOST_KEPT: Final = 4096  # of each kind; a few hundred bytes each
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 PERSONAL: Final = frozenset("slh")  # macros that differ from sender to sender (RFC 7208 section 7.3)
 BY_ADDRESS: Final = frozenset("icp")  # macros that differ from client to client
 
 
-class ParsedRecords:
-    """Records by their text, so that the same text is not parsed again. Holds the newest."""
+class Parsed:
+    """Records, addresses and questions by their text, so that the same text is not parsed again. Holds the newest."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_addresses", "_questions", "_records")
 
     def __init__(self) -> None:
-        self._known: dict[str, Record | PermError] = {}
+        self._records: dict[str, Record | PermError] = {}
+        self._addresses: dict[int, dict[str, int | None]] = {4: {}, 6: {}}
+        self._questions: dict[tuple[str, str], Question] = {}
 
-    def parse(self, text: str) -> Record:
+    def record(self, text: str) -> Record:
         """As `record.parse`; raises PermError as it does."""
-        known = self._known.get(text)
+        known = self._records.get(text)
         if known is None:
-            if len(self._known) >= MOST_PARSED:
-                self._known.clear()
-            known = self._known[text] = _parsed(text)
+            known = _kept(self._records, text, _parsed(text))
         if isinstance(known, PermError):
             raise PermError(str(known))
         return known
+
+    def address(self, text: str, version: int) -> int | None:
+        """As `client.address_value`."""
+        addresses = self._addresses[version]
+        known = addresses.get(text)
+        return _kept(addresses, text, address_value(text, version)) if known is None else known
+
+    def question(self, name: str, kind: str) -> Question:
+        """The question for the records of a name."""
+        return self._questions.get((name, kind)) or _kept(self._questions, (name, kind), Question(name, kind))
+
+
+def _kept(known: dict[K, V], key: K, value: V) -> V:
+    if len(known) >= MOST_KEPT:
+        known.clear()
+    known[key] = value
+    return value
 
 
 def _parsed(text: str) -> Record | PermError:
@@ -73,8 +93,8 @@ class Inquiry:
         "domain",
         "high",
         "low",
+        "parsed",
         "personal",
-        "records",
         "rules",
         "steps",
     )
@@ -89,7 +109,7 @@ class Inquiry:
         receiver: str,
         now: float,
         rules: Rules,
-        records: ParsedRecords,
+        parsed: Parsed,
         steps: list[Step] | None = None,
     ) -> None:
         local_part, _, origin = sender.rpartition("@")
@@ -105,7 +125,7 @@ class Inquiry:
         self._terms = 0
         self._voids = 0
         self.rules = rules
-        self.records = records
+        self.parsed = parsed
         self.steps = steps
         self.answers: list[tuple[Question, Answer]] = []
         self.low = 0
@@ -116,7 +136,7 @@ class Inquiry:
 
     def ask(self, name: str, kind: str) -> Evaluation[Answer]:
         """One answer, noted as evidence."""
-        question = Question(name, kind)
+        question = self.parsed.question(name, kind)
         answers = yield (question,)
         self.answers.append((question, answers[0]))
         return answers[0]
@@ -124,7 +144,7 @@ class Inquiry:
     def ask_addresses(self, hosts: list[str]) -> Evaluation[tuple[Answer, ...]]:
         """The addresses of several hosts, of the client's version, asked at once."""
         kind = "A" if self.client.version == 4 else "AAAA"
-        questions = tuple([Question(host, kind) for host in hosts])
+        questions = tuple([self.parsed.question(host, kind) for host in hosts])
         answers = yield questions
         self.answers.extend(zip(questions, answers, strict=True))
         return answers
@@ -167,7 +187,7 @@ class Inquiry:
         """Whether the client equals one of the addresses but for the low bits."""
         version = self.client.version
         for text in addresses:
-            address = address_value(text, version)
+            address = self.parsed.address(text, version)
             if address is None:
                 continue
             lowest = address >> host_bits << host_bits
@@ -197,10 +217,8 @@ class Inquiry:
 
     # Macros
 
-    def target(self, spec: DomainSpec | None, domain: str) -> Evaluation[str | None]:
+    def target(self, spec: DomainSpec, domain: str) -> Evaluation[str | None]:
         """The target-name of a term (RFC 7208 section 4.8); None where it is no name that the DNS can hold."""
-        if spec is None:
-            return domain
         if spec.macros.constant is not None:
             return spec.name
         text = yield from self.expand(spec.macros, domain)

@@ -115,7 +115,8 @@ def target_name(text: str) -> str | None:
             return None
     if not (name.isascii() and name.isprintable()):
         return None
-    return name if all(0 < len(label) <= LONGEST_LABEL for label in name.split(".")) else None
+    labels = name.split(".")
+    return name if "" not in labels and max(map(len, labels)) <= LONGEST_LABEL else None
 
 
 def shown(text: str) -> str:
