@@ -69,12 +69,12 @@ def accept_rows(runs: int, scale: float) -> list[Row]:
 
         def pair(name: str, messages: int, **options: object) -> tuple[list[Run], list[Run]]:
             count = max(20, int(messages * scale))
-            return compare(
-                name,
-                runs,
-                lambda: accept(pid, ours.port, count, **options),  # type: ignore[arg-type]
-                lambda: accept(peer, theirs.port, count, **options),  # type: ignore[arg-type]
-            )
+
+            def peers_turn() -> Run:
+                theirs.clear()  # a folder of 60,000 held messages would slow it down
+                return accept(peer, theirs.port, count, **options)  # type: ignore[arg-type]
+
+            return compare(name, runs, lambda: accept(pid, ours.port, count, **options), peers_turn)  # type: ignore[arg-type]
 
         reused = pair("accept, reused", 5000)
         rows.append(rate_row("durable accept, 4 KiB, 20 sessions, connections reused, all checks on", reused, 3))
@@ -120,20 +120,29 @@ def relay_rows(runs: int, scale: float) -> list[Row]:
 def spf_rows(runs: int, scale: float) -> list[Row]:
     """SPF checks of warm domains (bench/spf.py)."""
     del runs, scale
-    with tempfile.NamedTemporaryFile(suffix=".json") as figures:
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder, "spf.json")
+        # It ends with 1 where a goal was missed: the table says so too.
         subprocess.run(
-            [sys.executable, str(PROJECT / "bench/spf.py"), "--json", figures.name],
-            check=True,
+            [sys.executable, str(PROJECT / "bench/spf.py"), "--json", str(figures)],
+            check=False,
             stdout=subprocess.DEVNULL,
         )
-        measured = json.loads(Path(figures.name).read_text())
-    rows: list[Row] = []
-    for item in measured["rows"]:
-        ours, pyspf, libspf2 = item["purport"], item["pyspf"], item.get("libspf2")
-        peers = f"pyspf {pyspf:.1f} us" + (f", libspf2 {libspf2:.2f} us" if libspf2 else "")
-        ratio = pyspf / ours
-        rows.append((item["work"], f"{ours:.2f} us", peers, f"{ratio:.1f} times pyspf", verdict(ratio, item["goal"])))
-    return rows
+        measured = json.loads(figures.read_text())["rows"]
+    return [spf_row(item) for item in measured]
+
+
+def spf_row(item: dict[str, float | str]) -> Row:
+    """One line of bench/spf.py: microseconds a check, beside pyspf and, where it could be built, libspf2."""
+    ours, pyspf, libspf2 = (float(item.get(name, 0.0)) for name in ("purport", "pyspf", "libspf2"))
+    peers, ratio = f"pyspf {pyspf:.1f} us", f"{pyspf / ours:.1f} times pyspf"
+    goal = verdict(pyspf / ours, float(item["goal"]))
+    if libspf2:
+        peers += f", libspf2 {libspf2:.2f} us"
+        ratio += f", {libspf2 / ours:.1f} times libspf2"
+        if item["goal_libspf2"]:
+            goal += f"; libspf2: {verdict(libspf2 / ours, float(item['goal_libspf2']))}"
+    return f"SPF check, warm: {item['work']}", f"{ours:.2f} us", peers, ratio, goal
 
 
 def memory_rows(runs: int, scale: float) -> list[Row]:

@@ -49,11 +49,11 @@ def purport(kind: str, sink_port: int = 0) -> PurportServer:
 
 
 def postfix(kind: str, sink_port: int = 0) -> Postfix:
-    """Postfix with Debian's defaults, started. For `accept` its queue manager defers every message at once, so
-    that no delivery is measured; everything else is as shipped."""
+    """Postfix with Debian's defaults, started. For `accept` each message goes into its hold queue, as Purport's do:
+    of all ways to keep it from delivering this is the one that costs it least (deferring takes a third more CPU)."""
     settings = {"mydestination": "", "relay_domains": "company.com.example"}
     if kind == "accept":
-        settings["relay_transport"] = "discard"
+        settings["smtpd_data_restrictions"] = "check_client_access static:HOLD"
     else:
         settings["relay_transport"] = f"smtp:[127.0.0.1]:{sink_port}"
     return Postfix(settings)

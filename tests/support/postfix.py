@@ -110,6 +110,12 @@ class Postfix:
             ["/usr/sbin/postqueue", "-c", str(self.config), "-p"], capture_output=True, text=True, timeout=30
         ).stdout
 
+    def clear(self) -> None:
+        """Delete everything in its queue."""
+        subprocess.run(
+            ["/usr/sbin/postsuper", "-c", str(self.config), "-d", "ALL"], capture_output=True, check=True, timeout=120
+        )
+
     def stop(self) -> None:
         try:
             self._run("stop")
