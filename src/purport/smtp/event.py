@@ -39,6 +39,12 @@ class Rcpt:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """RSET while a transaction was open: drop it and answer OK. (A Hello drops an open transaction too.)"""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Data:
     """DATA, in its place: answer 354 to take the mail data, or refuse."""
 
@@ -54,8 +60,8 @@ class MessageOctets:
 @final
 @dataclass(frozen=True, slots=True)
 class EndOfData:
-    """The end of the mail data. Where `fault` is set the message is not to be kept, whatever it says,
-    and `fault` is the reply for it (bare CR or LF, too big)."""
+    """The end of the mail data: answer when the message is safe, or refuse it. Where `fault` is set the octets that
+    were given are to be thrown away, and `fault` is the reply for the message (bare CR or LF, too big)."""
 
     fault: Reply | None = None
 
@@ -64,7 +70,7 @@ class EndOfData:
 @dataclass(frozen=True, slots=True)
 class Xclient:
     """XCLIENT from a client (Postfix XCLIENT_README): attribute names in upper case, values decoded;
-    `[UNAVAILABLE]` and `[TEMPUNAVAIL]` are None. Answer with the greeting or a refusal."""
+    `[UNAVAILABLE]` and `[TEMPUNAVAIL]` are None. Any accepting answer makes the session greet anew."""
 
     attributes: dict[str, str | None]
 
@@ -75,4 +81,4 @@ class Quit:
     """QUIT was answered: send what `to_send()` gives and close."""
 
 
-Event = Hello | Mail | Rcpt | Data | MessageOctets | EndOfData | Xclient | Quit
+Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfData | Xclient | Quit

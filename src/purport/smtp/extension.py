@@ -1,0 +1,78 @@
+"""What an SMTP extension declares: data, no branches in the session (RFC 5321 section 2.2).
+
+250-SIZE 10485760                                  <- keyword, offer
+MAIL FROM:<a@b.example> SIZE=1000 BODY=8BITMIME    <- mail: parameters, mail_octets: how much longer the line may be
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from purport.mail.address import Mailbox
+from purport.mail.envelope import NO_PARAMETERS, Parameter, Parameters
+from purport.mail.reply import Reply
+from purport.smtp.event import Event
+from purport.smtp.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms this server talks to this client: what an offer may depend on."""
+
+    message_octets: int  # the largest message we take
+    xclient_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as it is about to be sent: what extensions need to know about it.
+
+    `pra` is the purported responsible address of the header as it goes out (RFC 4405 section 4.1), None where the
+    header has none. `parameters` are those of the MAIL command that the message came with.
+    """
+
+    octets: int  # of header and body as sent, CRLF counted, without the dots of transparency
+    pra: Mailbox | None = None
+    eightbit: bool = False  # whether it holds octets above 127
+    parameters: Parameters = NO_PARAMETERS
+
+
+class CannotForward(Exception):
+    """This message cannot go to a next hop with these extensions; its recipients fail with this reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+def without_text(terms: Terms) -> str | None:
+    """The offer of an extension whose keyword stands alone."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An SMTP extension: one file of `smtp/extensions`, one of these.
+
+    * `offer` gives what stands after the keyword in the EHLO reply ("" for nothing), or None where the keyword is not
+      offered on these terms; then its parameters and verbs are unknown to the session too.
+    * `check` sees the parameters of a MAIL that holds one of `mail`, all of them decoded, and may refuse the command.
+    * `verbs` are rows added to the state table, and `commands` reads the argument of each new verb into the event for
+      the shell; it raises Rejected.
+    * `outbound` gives the parameters that our client adds to MAIL. It gets what the next hop offers after the keyword,
+      None where it does not offer the extension, and raises CannotForward where the message cannot go without it.
+    """
+
+    keyword: str
+    rfc: int | None
+    offer: Callable[[Terms], str | None] = without_text
+    mail: tuple[Parameter[Any], ...] = ()
+    rcpt: tuple[Parameter[Any], ...] = ()
+    mail_octets: int = 0  # by how much a MAIL line may be longer (RFC 5321 section 2.2.1)
+    rcpt_octets: int = 0
+    check: Callable[[Parameters, Terms], Reply | None] | None = None
+    verbs: Mapping[State, Mapping[bytes, State]] = field(default_factory=dict)
+    commands: Mapping[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
+    outbound: Callable[[Outgoing, str | None], Mapping[str, bytes | None]] | None = None
