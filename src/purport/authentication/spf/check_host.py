@@ -9,6 +9,7 @@ An evaluation asks its DNS questions by yielding them. The time limit of RFC 720
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -17,7 +18,7 @@ import msgspec
 
 from purport.authentication.spf.client import ClientAddress
 from purport.authentication.spf.errors import PermError, SpfError, TempError
-from purport.authentication.spf.inquiry import Inquiry, Parsed
+from purport.authentication.spf.inquiry import Checkpoint, Inquiry, Parsed
 from purport.authentication.spf.macro import DomainSpec, parse_macro_string, shown
 from purport.authentication.spf.record import SPF, Directive, Record, Rules
 from purport.authentication.spf.result import Answers, ResultWord, Scope, SpfResult, Step
@@ -126,12 +127,27 @@ def canonical_domain(domain: str) -> str | None:
     return name if DOMAIN.fullmatch(name) else None
 
 
-def find(inquiry: Inquiry, domain: str | None) -> Evaluation[Finding]:
-    """What the policy of `domain` says; errors of any depth end here, as results (RFC 7208 section 4.6.2)."""
+def find(inquiry: Inquiry, domain: str | None, checkpoint: Checkpoint | None = None) -> Evaluation[Finding]:
+    """What the policy of `domain` says; errors of any depth end here, as results (RFC 7208 section 4.6.2).
+
+    With a `checkpoint`, which another inquiry reached, the terms before it are not evaluated again.
+    """
     if domain is None:
         return Finding("none", problem="not a domain that can have a policy")
     try:
-        return (yield from _evaluate(inquiry, domain))
+        if checkpoint is not None:
+            inquiry.resume(checkpoint)
+            return (yield from _particular_terms(inquiry, domain, checkpoint.record))
+        record = yield from _record(inquiry, domain)
+        if isinstance(record, Finding):
+            return record
+        if record.common == len(record.directives):
+            return (yield from _terms(inquiry, domain, record, record.directives))
+        finding = yield from _matching(inquiry, domain, record, record.directives[: record.common])
+        if finding is None:
+            inquiry.reach(record)
+            finding = yield from _particular_terms(inquiry, domain, record)
+        return finding
     except TempError as error:
         return _erred(inquiry, domain, "temperror", error)
     except PermError as error:
@@ -148,7 +164,29 @@ def _evaluate(inquiry: Inquiry, domain: str) -> Evaluation[Finding]:
     record = yield from _record(inquiry, domain)
     if isinstance(record, Finding):
         return record
-    for directive in record.directives:
+    return (yield from _terms(inquiry, domain, record, record.directives))
+
+
+def _particular_terms(inquiry: Inquiry, domain: str, record: Record) -> Evaluation[Finding]:
+    return _terms(inquiry, domain, record, record.directives[record.common :])
+
+
+def _terms(inquiry: Inquiry, domain: str, record: Record, directives: Sequence[Directive]) -> Evaluation[Finding]:
+    """The directives left, then the redirect, then the default (RFC 7208 sections 4.6.2 and 4.7)."""
+    finding = yield from _matching(inquiry, domain, record, directives)
+    if finding is not None:
+        return finding
+    if record.redirect is not None:
+        return (yield from _redirected(inquiry, record.redirect, domain))
+    inquiry.step(domain, "default", "neutral")
+    return Finding("neutral", "default", domain)
+
+
+def _matching(
+    inquiry: Inquiry, domain: str, record: Record, directives: Sequence[Directive]
+) -> Evaluation[Finding | None]:
+    """What the first directive that matches says."""
+    for directive in directives:
         if directive.network is not None:
             matched = inquiry.is_within(directive.network)
         else:
@@ -157,10 +195,7 @@ def _evaluate(inquiry: Inquiry, domain: str) -> Evaluation[Finding]:
             inquiry.step(domain, directive.text, directive.result)
             return Finding(directive.result, directive.text, domain, None, record.exp)
         inquiry.step(domain, directive.text, "no match")
-    if record.redirect is not None:
-        return (yield from _redirected(inquiry, record.redirect, domain))
-    inquiry.step(domain, "default", "neutral")
-    return Finding("neutral", "default", domain)
+    return None
 
 
 def _record(inquiry: Inquiry, domain: str) -> Evaluation[Record | Finding]:

@@ -7,7 +7,7 @@ The ranges are filled by the interpreter itself, so that nothing (limits, void l
 out differently.
 
 RFC 7208 section 7.3 allows it "on the basis of <domain> and <ip>" unless a macro s, l, o or h was used; such outcomes
-are not kept, but their records stay parsed.
+are not kept, but the place in the record that the paths have in common is.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final, final
+from typing import Final, Generic, TypeVar, final
 
 from purport.authentication.sender_id.record import BY_SCOPE
 from purport.authentication.spf.check_host import UNKNOWN, Finding, canonical_domain, explain, find, retrace
 from purport.authentication.spf.client import ClientAddress
-from purport.authentication.spf.inquiry import Inquiry, Parsed
+from purport.authentication.spf.inquiry import Checkpoint, Inquiry, Parsed
 from purport.authentication.spf.record import Rules
 from purport.authentication.spf.result import Answers, Evidence, Scope, SpfResult
 from purport.dns.lookup import Answer, Evaluation, Question, Status
 
-MOST_DOMAINS: Final = 8192  # policies kept for one scope; some kilobytes each
+MOST_POLICIES: Final = 8192  # kept for one scope and version; some kilobytes each
+MOST_TEXT: Final = 1 << 15  # characters of records that one outcome may hold on to; honest policies need a tenth
 MOST_RANGES: Final = 1024  # kept for one domain; policies of networks have fewer, those that ask by address are cut off
 MOST_CLIENTS: Final = 4096  # client addresses kept parsed, two hundred octets each
 
@@ -59,46 +60,70 @@ class _Outcome:
 
 
 @final
-class _Ranges:
-    """Disjoint ranges of addresses of one version, sorted: `lows[i]` to `outcomes[i].high`."""
+class _Stage:
+    """How far into the record all addresses of a range up to `high` get, until `expires`."""
 
-    __slots__ = ("lows", "outcomes")
+    __slots__ = ("checkpoint", "expires", "high")
+
+    def __init__(self, checkpoint: Checkpoint, expires: float) -> None:
+        self.checkpoint = checkpoint
+        self.high = checkpoint.high
+        self.expires = expires
+
+
+Kept = TypeVar("Kept", _Outcome, _Stage)
+
+
+@final
+class _Ranges(Generic[Kept]):
+    """Disjoint ranges of addresses of one version, sorted: from `lows[i]` to `kept[i].high`."""
+
+    __slots__ = ("kept", "lows")
 
     def __init__(self) -> None:
         self.lows: list[int] = []
-        self.outcomes: list[_Outcome] = []
+        self.kept: list[Kept] = []
 
-    def add(self, low: int, outcome: _Outcome) -> None:
+    def find(self, address: int, now: float) -> Kept | None:
+        """What is kept for an address, if it still holds."""
+        position = bisect_right(self.lows, address) - 1
+        if position < 0:
+            return None
+        kept = self.kept[position]
+        return kept if kept.high >= address and kept.expires > now else None
+
+    def add(self, low: int, kept: Kept) -> None:
         """Put a range in the place of those that it overlaps: their answers are older."""
-        lows, outcomes = self.lows, self.outcomes
+        lows = self.lows
         if len(lows) >= MOST_RANGES:
             lows.clear()
-            outcomes.clear()
+            self.kept.clear()
         first = bisect_right(lows, low)
-        if first and outcomes[first - 1].high >= low:
+        if first and self.kept[first - 1].high >= low:
             first -= 1
-        last = bisect_right(lows, outcome.high)
+        last = bisect_right(lows, kept.high)
         lows[first:last] = [low]
-        outcomes[first:last] = [outcome]
+        self.kept[first:last] = [kept]
 
 
 @final
 class _Policy:
-    """What is known of one domain, for clients of both versions."""
+    """What is known of one domain, for clients of one version."""
 
-    __slots__ = ("_newest", "ip4", "ip6")
+    __slots__ = ("_newest", "outcomes", "stages")
 
     def __init__(self) -> None:
-        self.ip4 = _Ranges()
-        self.ip6 = _Ranges()
+        self.outcomes: _Ranges[_Outcome] = _Ranges()
+        self.stages: _Ranges[_Stage] = _Ranges()
         self._newest: Answers | None = None
 
-    def share(self, outcome: _Outcome) -> None:
-        """Let outcomes that rest on the same answers share them."""
+    def keep(self, low: int, outcome: _Outcome) -> None:
+        """Remember an outcome; those that rest on the same answers share them."""
         if self._newest is not None and self._newest.answers == outcome.evidence.answers:
             outcome.evidence = self._newest
         else:
             self._newest = outcome.evidence
+        self.outcomes.add(low, outcome)
 
 
 @final
@@ -115,12 +140,15 @@ class _Memory:
         """The policy of a domain, if it is remembered."""
         policy = self.young.get(domain)
         if policy is None and (policy := self.old.pop(domain, None)) is not None:
-            self.put(domain, policy)
+            self._put(domain, policy)
         return policy
 
-    def put(self, domain: str, policy: _Policy) -> _Policy:
-        """Remember a policy."""
-        if len(self.young) >= MOST_DOMAINS // 2:
+    def policy(self, domain: str) -> _Policy:
+        """The policy of a domain, from now on remembered."""
+        return self.find(domain) or self._put(domain, _Policy())
+
+    def _put(self, domain: str, policy: _Policy) -> _Policy:
+        if len(self.young) >= MOST_POLICIES // 2:
             self.old, self.young = self.young, {}
         self.young[domain] = policy
         return policy
@@ -139,7 +167,7 @@ class Checker:
         self._receiver = receiver
         self._rules = rules
         self._retrace = {scope: partial(retrace, its) for scope, its in rules.items()}
-        shared = {its: _Memory() for its in rules.values()}
+        shared = {its: {4: _Memory(), 6: _Memory()} for its in rules.values()}
         self._memories = {scope: shared[its] for scope, its in rules.items()}
         self._parsed = Parsed()
         self._clients: dict[str, ClientAddress] = {}
@@ -197,38 +225,36 @@ class Checker:
         return self._result(outcome, scope, client, sender, hello_domain, explanation, evidence)
 
     def _remembered(self, scope: Scope, client: ClientAddress, domain: str, now: float) -> _Outcome | None:
-        memory = self._memories[scope]
+        memory = self._memories[scope][client.version]
         policy = memory.young.get(domain)
         if policy is None:
             name = canonical_domain(domain)
             policy = None if name is None else memory.find(name)
             if policy is None:
                 return None
-        ranges = policy.ip4 if client.version == 4 else policy.ip6
-        position = bisect_right(ranges.lows, client.value) - 1
-        if position < 0:
-            return None
-        outcome = ranges.outcomes[position]
-        return outcome if outcome.high >= client.value and outcome.expires > now else None
+        return policy.outcomes.find(client.value, now)
 
     def _learn(self, inquiry: Inquiry, scope: Scope, name: str | None, now: float) -> Evaluation[_Outcome]:
         """Interpret the policy, and keep the outcome if it holds for others too."""
-        finding = yield from find(inquiry, name)
-        answers = tuple(inquiry.answers)
-        low, high, personal = inquiry.low, inquiry.high, inquiry.personal
+        client = inquiry.client
+        memory = self._memories[scope][client.version]
+        policy = None if name is None else memory.find(name)
+        stage = None if policy is None else policy.stages.find(client.value, now)
+        finding = yield from find(inquiry, name, None if stage is None else stage.checkpoint)
+        decided = len(inquiry.answers)
+        depends_on = low, high, personal = inquiry.low, inquiry.high, inquiry.personal
         explanation = yield from explain(inquiry, finding)
-        rest = inquiry.answers[len(answers) :]
         # The text may be kept where it names nobody: its macros did not narrow what the outcome depends on.
-        explained = (inquiry.low, inquiry.high, inquiry.personal) == (low, high, personal) and _usable(rest)
-        keep = name is not None and not personal and _usable(answers)
-        if explained or not keep:
-            answers = tuple(inquiry.answers)
-        expires = now + min([answer.ttl for _, answer in answers], default=0)
+        explained = (inquiry.low, inquiry.high, inquiry.personal) == depends_on and _usable(inquiry.answers[decided:])
+        keep = not personal and _worth_keeping(inquiry.answers[:decided])
+        answers = inquiry.answers if explained or not keep else inquiry.answers[:decided]
+        expires = _expiry(answers, now, stage)
         outcome = _Outcome(name or inquiry.domain, high, expires, finding, Answers(answers), explanation, explained)
-        if keep and expires > now and name is not None:
-            policy = self._memories[scope].find(name) or self._memories[scope].put(name, _Policy())
-            policy.share(outcome)
-            (policy.ip4 if inquiry.client.version == 4 else policy.ip6).add(low, outcome)
+        if name is not None and keep and expires > now:
+            memory.policy(name).keep(low, outcome)
+        reached = inquiry.checkpoint
+        if name is not None and reached is not None and _worth_keeping(reached.answers):
+            memory.policy(name).stages.add(reached.low, _Stage(reached, _expiry(reached.answers, now, None)))
         return outcome
 
     def _result(
@@ -266,6 +292,18 @@ class Checker:
         return client
 
 
+def _expiry(answers: Sequence[tuple[Question, Answer]], now: float, stage: _Stage | None) -> float:
+    """When the first of the answers may no longer be used; those of an earlier stage have been counted there."""
+    if stage is None:
+        return now + min([answer.ttl for _, answer in answers], default=0)
+    later = answers[len(stage.checkpoint.answers) :]
+    return min([stage.expires, *[now + answer.ttl for _, answer in later]])
+
+
 def _usable(answers: Sequence[tuple[Question, Answer]]) -> bool:
     """Whether none has failed: the next check may find more."""
     return all(answer.status is not Status.FAILED for _, answer in answers)
+
+
+def _worth_keeping(answers: Sequence[tuple[Question, Answer]]) -> bool:
+    return _usable(answers) and sum([len(text) for _, answer in answers for text in answer.records]) <= MOST_TEXT

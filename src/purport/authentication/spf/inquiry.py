@@ -7,6 +7,7 @@ at the end is a range of addresses that have this outcome, which is what makes a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from purport.authentication.spf.client import BITS, ClientAddress, address_value
@@ -19,7 +20,8 @@ from purport.dns.lookup import Answer, Evaluation, Question, Status
 MOST_TERMS: Final = 10  # terms that ask the DNS (RFC 7208 section 4.6.4)
 MOST_VOIDS: Final = 2  # terms whose question had no answer (RFC 7208 section 4.6.4)
 MOST_NAMES: Final = 10  # PTR records looked at (RFC 7208 section 4.6.4)
-MOST_KEPT: Final = 4096  # of each kind; a few hundred bytes each
+MOST_KEPT: Final = 4096  # addresses and questions kept parsed; a few hundred octets each
+MOST_TEXT: Final = 1 << 20  # characters of records kept parsed, which take some ten times as much
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,9 +33,10 @@ BY_ADDRESS: Final = frozenset("icp")  # macros that differ from client to client
 class Parsed:
     """Records, addresses and questions by their text, so that the same text is not parsed again. Holds the newest."""
 
-    __slots__ = ("_addresses", "_questions", "_records")
+    __slots__ = ("_addresses", "_questions", "_records", "_text")
 
     def __init__(self) -> None:
+        self._text = 0
         self._records: dict[str, Record | PermError] = {}
         self._addresses: dict[int, dict[str, int | None]] = {4: {}, 6: {}}
         self._questions: dict[tuple[str, str], Question] = {}
@@ -42,7 +45,11 @@ class Parsed:
         """As `record.parse`; raises PermError as it does."""
         known = self._records.get(text)
         if known is None:
-            known = _kept(self._records, text, _parsed(text))
+            self._text += len(text)
+            if self._text > MOST_TEXT:
+                self._records.clear()
+                self._text = len(text)
+            known = self._records[text] = _parsed(text)
         if isinstance(known, PermError):
             raise PermError(str(known))
         return known
@@ -72,11 +79,26 @@ def _parsed(text: str) -> Record | PermError:
         return error
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a path is common to all addresses from `low` to `high`, and to all senders.
+
+    It has come to the directive at `record.common`, the first whose questions differ from check to check.
+    """
+
+    record: Record
+    low: int
+    high: int
+    terms: int
+    voids: int
+    answers: tuple[tuple[Question, Answer], ...]
+
+
 class Inquiry:
     """The state of one check_host() with all its includes and redirects.
 
     `low` and `high` bound the addresses with the same path; `personal` says that the path may be another for another
-    sender or HELO domain of the same domain.
+    sender or HELO domain of the same domain. `checkpoint` is where the paths of this domain's record part.
     """
 
     __slots__ = (
@@ -89,6 +111,7 @@ class Inquiry:
         "_terms",
         "_voids",
         "answers",
+        "checkpoint",
         "client",
         "domain",
         "high",
@@ -131,6 +154,18 @@ class Inquiry:
         self.low = 0
         self.high = (1 << BITS[client.version]) - 1
         self.personal = False
+        self.checkpoint: Checkpoint | None = None
+
+    def reach(self, record: Record) -> None:
+        """Note that the path has come to the first particular directive of the domain's own record."""
+        if not self.personal:
+            self.checkpoint = Checkpoint(record, self.low, self.high, self._terms, self._voids, tuple(self.answers))
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from where another inquiry into the same domain has come; the client is in the same range."""
+        self.low, self.high = checkpoint.low, checkpoint.high
+        self._terms, self._voids = checkpoint.terms, checkpoint.voids
+        self.answers = list(checkpoint.answers)
 
     # Asking
 

@@ -40,6 +40,7 @@ IP4: Final = re.compile(rf":({QNUM}(?:\.{QNUM}){{3}})(?:/(0|[1-9][0-9]?))?")
 IP6: Final = re.compile(r":([0-9A-Fa-f:.]+)(?:/(0|[1-9][0-9]{0,2}))?")
 # At the end of "a" and "mx", whose domain may itself hold slashes.
 DUAL_CIDR: Final = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?\Z")
+IMPERSONAL: Final = frozenset("dvr")  # macros that are the same for all clients of one version
 LONGEST_CIDR: Final = len("/32//128")
 
 
@@ -77,6 +78,11 @@ class Directive:
     host_bits: HostBits = EXACT  # a, mx
     network: Network | None = None  # ip4, ip6
 
+    @property
+    def is_particular(self) -> bool:
+        """Whether what it asks differs between clients or senders of one domain."""
+        return self.kind == "ptr" or (self.domain is not None and bool(self.domain.macros.letters - IMPERSONAL))
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -85,6 +91,7 @@ class Record:
     directives: tuple[Directive, ...]
     redirect: DomainSpec | None  # None also where an `all` overrules it (RFC 7208 section 5.1)
     exp: DomainSpec | None
+    common: int  # how many directives stand before the first that is particular to client or sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,8 @@ def parse(text: str) -> Record:
         else:
             modifiers[name] = parse_domain_spec(modifier[2])
     overruled = any(directive.kind == "all" for directive in directives)
-    return Record(tuple(directives), None if overruled else modifiers.get("redirect"), modifiers.get("exp"))
+    common = next((index for index, directive in enumerate(directives) if directive.is_particular), len(directives))
+    return Record(tuple(directives), None if overruled else modifiers.get("redirect"), modifiers.get("exp"), common)
 
 
 def _directive(term: str) -> Directive:
