@@ -1,0 +1,508 @@
+"""The client's side of SMTP: a transaction in, octets out, replies in, outcomes out (RFC 5321 section 3).
+
+    S: 220 company.com.example ESMTP
+    C: EHLO almamater.edu.example
+    S: 250-company.com.example
+    S: 250-PIPELINING
+    S: 250 SUBMITTER
+    C: MAIL FROM:<alice@example.com> SUBMITTER=bob@almamater.edu.example
+    C: RCPT TO:<bob@company.com.example>
+    C: DATA
+    S: 250 2.1.0 Ok
+    S: 250 2.1.5 Ok
+    S: 354 Go ahead
+
+To a server that offers PIPELINING the commands of a transaction go out as one group, and the group may begin
+with the end of the mail data before it (RFC 2920 section 3.1). `_expected` holds what was sent and not answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, final
+
+from purport.mail.address import NULL, Mailbox, ReversePath
+from purport.mail.reply import Reply, reply
+from purport.smtp.extension import CannotForward, Extension, Outgoing
+from purport.smtp.reply_reader import BadReply, ReplyReader
+from purport.smtp.stuffing import DataWriter
+
+__all__ = ["BadReply", "ClientSession", "Finished", "GoAhead", "Ready", "Stage", "Transaction", "Unusable"]
+
+KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+UNSENDABLE_ADDRESS: Final = reply(553, "5.6.7", "Address holds characters that need SMTPUTF8")
+EMPTY_MESSAGE: Final = b".\r\n"  # RFC 2920 section 3.1: the answer to a 354 that no accepted recipient stands behind
+
+
+class Stage(Enum):
+    """What a reply answers; the value is how a log says it."""
+
+    CONNECT = "connection"
+    GREETING = "greeting"
+    HELLO = "EHLO"
+    RESET = "RSET"
+    MAIL = "MAIL FROM"
+    RCPT = "RCPT TO"
+    DATA = "DATA"
+    MAIL_DATA = "mail data"
+    END_OF_DATA = "end of data"
+    QUIT = "QUIT"
+
+    # Members are compared by identity; Enum's own hash runs Python code, and this one is asked per reply.
+    __hash__ = object.__hash__
+
+
+CONNECT, GREETING, HELLO, RESET, MAIL, RCPT, DATA, MAIL_DATA, END_OF_DATA, QUIT = Stage
+
+
+@final
+class Transaction:
+    """A message for some recipients, and what the server said.
+
+    `replies[n]` and `stages[n]` are the reply that decided for recipient n, and to what it was the answer; both
+    are complete once the session has told that the transaction is finished. A reply of this side (a lost
+    connection, an extension that cannot carry the message) stands there like one of the server, and `local` is set.
+    """
+
+    __slots__ = (
+        "accepted",
+        "data_reply",
+        "end_reply",
+        "forward_paths",
+        "local",
+        "mail_command",
+        "mail_reply",
+        "message",
+        "replies",
+        "reverse_path",
+        "stage",
+        "stages",
+    )
+
+    def __init__(self, reverse_path: ReversePath, forward_paths: Sequence[Mailbox], message: Outgoing) -> None:
+        if not forward_paths:
+            raise ValueError("a transaction needs a recipient")
+        self.reverse_path = reverse_path
+        self.forward_paths = forward_paths
+        self.message = message
+        self.accepted: list[int] = []  # recipients the server said 2yz to
+        self.replies: list[Reply | None] = [None] * len(forward_paths)
+        self.stages: list[Stage] = [MAIL] * len(forward_paths)
+        self.stage = MAIL  # what the server has still to answer
+        self.local = False
+        self.mail_command = b""
+        self.mail_reply: Reply | None = None
+        self.data_reply: Reply | None = None
+        self.end_reply: Reply | None = None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether it was sent and the server never said a word about it: it may be sent again as if it had not been."""
+        return self.mail_reply is None and bool(self.mail_command)
+
+    def dialogue(self) -> list[str]:
+        """The transaction as it went, commands as sent and replies in one line each, without the mail data."""
+        if self.mail_reply is None:
+            return [f"C: {self.mail_command.decode('ascii')}"] if self.mail_command else []
+        lines = [f"C: {self.mail_command.decode('ascii')}", f"S: {self.mail_reply}"]
+        for number, (forward_path, given) in enumerate(zip(self.forward_paths, self.replies, strict=True)):
+            if number in self.accepted:
+                lines += [f"C: RCPT TO:<{forward_path}>", "S: (accepted)"]
+            elif self.stages[number] is RCPT:
+                lines += [f"C: RCPT TO:<{forward_path}>", f"S: {given}"]
+        if self.data_reply is not None:
+            lines += ["C: DATA", f"S: {self.data_reply}"]
+        if self.end_reply is not None:
+            lines += ["C: .", f"S: {self.end_reply}"]
+        return lines
+
+    def settle(self, given: Reply, stage: Stage) -> None:
+        """`given` decides for all recipients that nothing was decided for."""
+        replies = self.replies
+        for number, known in enumerate(replies):
+            if known is None:
+                replies[number] = given
+                self.stages[number] = stage
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server greeted and answered EHLO or HELO: transactions may begin."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The server takes no (more) mail on this connection: write what there is and close it. Transactions that
+    were open are told as finished before."""
+
+    stage: Stage
+    reply: Reply
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GoAhead:
+    """The server waits for the mail data: call `send_data` with the octets of the message, then `end_data`."""
+
+    transaction: Transaction
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Every recipient of the transaction has its reply."""
+
+    transaction: Transaction
+
+
+ClientEvent = Ready | Unusable | GoAhead | Finished
+
+Expected = tuple[Stage, Transaction | None, int]  # the command sent, its transaction, the recipient's number
+
+
+@final
+class ClientSession:
+    """One connection to a server, from the greeting to QUIT, without the connection.
+
+    Give it what arrives (`receive`), take `next_event()` until it is None, write what `to_send()` gives.
+    """
+
+    __slots__ = (
+        "_events",
+        "_expected",
+        "_hello",
+        "_hello_domain",
+        "_outbound",
+        "_pending",
+        "_pipelining",
+        "_reader",
+        "_sending",
+        "_transactions",
+        "_unclean",
+        "_writer",
+        "answered",
+        "closed",
+        "hello_dialogue",
+        "offers",
+        "ready",
+    )
+
+    def __init__(self, hello_domain: str, extensions: Sequence[Extension]) -> None:
+        self._hello_domain = hello_domain
+        self._hello = ""
+        self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
+        self._reader = ReplyReader()
+        self._expected: deque[Expected] = deque([(GREETING, None, 0)])  # sent and not answered
+        self._pending: deque[tuple[Expected, bytes]] = deque()  # commands that wait for the reply before them
+        self._events: deque[ClientEvent] = deque()
+        self._sending: list[bytes] = []
+        self._transactions: deque[Transaction] = deque()  # begun and not finished, at most two
+        self._writer: DataWriter | None = None  # while the mail data is being sent
+        self._pipelining = False
+        self._unclean = False  # a transaction was left open at the server: RSET first
+        self.answered = 0  # replies taken so far
+        self.ready = False
+        self.closed = False  # nothing is expected of the server any more
+        self.offers: dict[str, str] = {}  # EHLO keywords in upper case, with what follows them
+        self.hello_dialogue: list[str] = []
+
+    # What the shell does
+
+    def receive(self, octets: bytes) -> None:
+        """The next octets from the server."""
+        self._reader.receive(octets)
+
+    def next_event(self) -> ClientEvent | None:
+        """What happened, in order; None when more has to arrive. Raises BadReply: `abandon` the session then."""
+        events = self._events
+        while not events:
+            if self.closed:
+                return None
+            given = self._reader.next_reply()
+            if given is None:
+                return None
+            self._take(given)
+        return events.popleft()
+
+    def to_send(self) -> list[bytes]:
+        """The octets to write, in pieces as they are."""
+        sending = self._sending
+        if sending:
+            self._sending = []
+        return sending
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on: QUIT may be said."""
+        return self.ready and not self._expected and not self.closed
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether a transaction may begin: when idle, and with PIPELINING already once the mail data of the last
+        one was sent (RFC 2920 section 3.1)."""
+        if not self.ready or self.closed or self._writer is not None:
+            return False
+        expected = self._expected
+        return not expected or (self._pipelining and len(expected) == 1 and expected[0][0] is END_OF_DATA)
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether the mail data may go on: after GoAhead, until `end_data` or a reply that cuts it short."""
+        return self._writer is not None
+
+    @property
+    def waits_for(self) -> Stage | None:
+        """What the server has to do next; None while nothing is expected of it."""
+        if self._writer is not None:
+            return MAIL_DATA
+        return self._expected[0][0] if self._expected else None
+
+    def begin(self, transaction: Transaction) -> None:
+        """Start a transaction; only when `can_begin`. One that cannot be sent to this server (CannotForward of an
+        extension) is finished at once, and nothing is sent."""
+        if not self.can_begin:
+            raise RuntimeError("a transaction cannot begin here")
+        try:
+            mail = self._mail_command(transaction)
+            commands = [mail + b"\r\n"]
+            commands += [b"RCPT TO:<" + path_octets(path) + b">\r\n" for path in transaction.forward_paths]
+        except CannotForward as refusal:
+            transaction.local = True
+            transaction.settle(refusal.reply, MAIL)
+            self._events.append(Finished(transaction))
+            return
+        commands.append(b"DATA\r\n")
+        transaction.mail_command = mail
+        self._transactions.append(transaction)
+        expected: list[Expected] = [(RCPT, transaction, number) for number in range(len(commands) - 2)]
+        expected = [(MAIL, transaction, 0), *expected, (DATA, transaction, 0)]
+        if self._unclean:
+            self._unclean = False
+            commands.insert(0, b"RSET\r\n")
+            expected.insert(0, (RESET, None, 0))
+        if self._pipelining:
+            self._expected.extend(expected)
+            self._sending.append(b"".join(commands))
+        else:
+            self._pending.extend(zip(expected, commands, strict=True))
+            self._send_pending()
+
+    def send_data(self, octets: bytes) -> None:
+        """The next octets of the message the server waits for; only while `wants_data`."""
+        if self._writer is None:
+            raise RuntimeError("the server does not wait for mail data")
+        self._sending += self._writer.feed(octets)
+
+    def end_data(self) -> None:
+        """The message is complete; only while `wants_data`."""
+        if self._writer is None:
+            raise RuntimeError("the server does not wait for mail data")
+        self._sending.append(self._writer.end())
+        self._writer = None
+        self._transactions[0].stage = END_OF_DATA
+
+    def quit(self) -> None:
+        """Say QUIT; only when `idle`."""
+        if not self.idle:
+            raise RuntimeError("QUIT would interrupt a transaction")
+        self.ready = False
+        self._expected.append((QUIT, None, 0))
+        self._sending.append(b"QUIT\r\n")
+
+    def abandon(self, given: Reply) -> None:
+        """The connection is gone, or of no use any more: `given` decides for whoever has no reply."""
+        self._end(given, local=True)
+
+    # What the server says
+
+    def _take(self, given: Reply) -> None:
+        """One reply, to the oldest command without one."""
+        self.answered += 1
+        if given.code == 421:  # RFC 5321 section 3.8: the server goes, whatever it was asked
+            self._leave(given)
+            return
+        if not self._expected:
+            raise BadReply("reply without a command")
+        stage, transaction, number = self._expected.popleft()
+        if transaction is None:
+            self._take_outside(stage, given)
+        elif stage is MAIL:
+            self._take_mail(transaction, given)
+        elif stage is RCPT:
+            self._take_rcpt(transaction, number, given)
+        elif stage is DATA:
+            self._take_data(transaction, given)
+        else:
+            self._take_end(transaction, given)
+        if self._pending:
+            self._send_pending()
+
+    def _take_outside(self, stage: Stage, given: Reply) -> None:
+        """A reply to what belongs to no transaction."""
+        if stage is GREETING:
+            self.hello_dialogue.append(f"S: {given}")
+            if given.code == 220:
+                self._say_hello("EHLO")
+            else:
+                self._refuse(GREETING, given)
+        elif stage is HELLO:
+            self._take_hello(given)
+        elif stage is QUIT:
+            self.closed = True
+        elif refused(given):
+            raise BadReply("RSET refused")  # RFC 5321 section 4.1.1.5: there is nothing to refuse
+
+    def _say_hello(self, verb: str) -> None:
+        command = f"{verb} {self._hello_domain}"
+        self._hello = verb
+        self.hello_dialogue.append(f"C: {command}")
+        self._expected.append((HELLO, None, 0))
+        self._sending.append(f"{command}\r\n".encode("ascii"))
+
+    def _take_hello(self, given: Reply) -> None:
+        self.hello_dialogue.append(f"S: {given}")
+        if not refused(given):
+            if self._hello == "EHLO":
+                self.offers = offers(given)
+                self._pipelining = "PIPELINING" in self.offers
+            self.ready = True
+            self._events.append(Ready())
+        elif given.permanent and self._hello == "EHLO":
+            self._say_hello("HELO")  # RFC 5321 section 3.2: a server that does not know EHLO
+        else:
+            self._refuse(HELLO, given)
+
+    def _take_mail(self, transaction: Transaction, given: Reply) -> None:
+        transaction.mail_reply = given
+        transaction.stage = RCPT
+        if refused(given):
+            transaction.settle(given, MAIL)
+            if self._pending:
+                self._pending.clear()
+                self._finish(transaction)
+
+    def _take_rcpt(self, transaction: Transaction, number: int, given: Reply) -> None:
+        if transaction.replies[number] is None:  # else MAIL was refused, and this is its echo
+            if refused(given):
+                transaction.replies[number] = given
+                transaction.stages[number] = RCPT
+            else:
+                transaction.accepted.append(number)
+        if number == len(transaction.replies) - 1:
+            transaction.stage = DATA
+            if self._pending and not transaction.accepted:
+                self._pending.clear()
+                self._unclean = True
+                self._finish(transaction)
+
+    def _take_data(self, transaction: Transaction, given: Reply) -> None:
+        transaction.data_reply = given
+        if given.code == 354:
+            self._expected.append((END_OF_DATA, transaction, 0))
+            if transaction.accepted:
+                transaction.stage = MAIL_DATA
+                self._writer = DataWriter()
+                self._events.append(GoAhead(transaction))
+            else:
+                transaction.stage = END_OF_DATA
+                self._sending.append(EMPTY_MESSAGE)
+        elif given.accepted:
+            raise BadReply(f"{given.code} is no reply to DATA")
+        else:
+            transaction.settle(given, DATA)
+            self._unclean = transaction.mail_reply is not None and transaction.mail_reply.accepted
+            self._finish(transaction)
+
+    def _take_end(self, transaction: Transaction, given: Reply) -> None:
+        if self._writer is not None:
+            # Before the end of data: what is left of the message must not be taken for commands.
+            if not refused(given):
+                raise BadReply("message accepted before its end")
+            self._end(given, local=False)
+            self._events.append(Unusable(MAIL_DATA, given))
+            return
+        refused(given)
+        transaction.end_reply = given
+        transaction.settle(given, END_OF_DATA)
+        self._finish(transaction)
+
+    def _finish(self, transaction: Transaction) -> None:
+        self._transactions.popleft()
+        self._events.append(Finished(transaction))
+
+    def _refuse(self, stage: Stage, given: Reply) -> None:
+        """The server does not want us: say QUIT, and do not wait for what it says to that."""
+        self.ready = False
+        self.closed = True
+        self._sending.append(b"QUIT\r\n")
+        self._events.append(Unusable(stage, given))
+
+    def _leave(self, given: Reply) -> None:
+        stage = self.waits_for or QUIT
+        self._end(given, local=False)
+        self._events.append(Unusable(stage, given))
+
+    def _end(self, given: Reply, *, local: bool) -> None:
+        """Nothing more is expected: `given` decides for whoever has no reply."""
+        self.ready = False
+        self.closed = True
+        self._writer = None
+        self._expected.clear()
+        self._pending.clear()
+        while self._transactions:
+            transaction = self._transactions.popleft()
+            transaction.local = local
+            transaction.settle(given, transaction.stage)
+            self._events.append(Finished(transaction))
+
+    # What goes out
+
+    def _send_pending(self) -> None:
+        """Without PIPELINING the next command waits for the reply to the last one (RFC 5321 section 4.1.1)."""
+        if self._pending and not self._expected:
+            expected, command = self._pending.popleft()
+            self._expected.append(expected)
+            self._sending.append(command)
+
+    def _mail_command(self, transaction: Transaction) -> bytes:
+        """MAIL with what each extension adds for this message and this server. Raises CannotForward."""
+        reverse_path = transaction.reverse_path
+        command = b"MAIL FROM:<" + (b"" if reverse_path is NULL else path_octets(reverse_path)) + b">"
+        offers = self.offers
+        message = transaction.message
+        for keyword, outbound in self._outbound:
+            for name, value in outbound(message, offers.get(keyword)).items():
+                command += b" " + name.encode("ascii") + (b"" if value is None else b"=" + value)
+        return command
+
+
+def refused(given: Reply) -> bool:
+    """Whether a command that 2yz accepts was refused. Raises BadReply for 3yz, which asks for more where nothing
+    more can come."""
+    if 300 <= given.code < 400:
+        raise BadReply(f"{given.code} out of place")
+    return given.code >= 400
+
+
+def offers(given: Reply) -> dict[str, str]:
+    """The keywords of an EHLO reply in upper case, each with what follows it (RFC 5321 section 4.1.1.1)."""
+    found: dict[str, str] = {}
+    for line in given.text[1:]:
+        keyword, _, rest = line.partition(" ")
+        if KEYWORD.fullmatch(keyword):
+            found.setdefault(keyword.upper(), rest.strip())
+    return found
+
+
+def path_octets(mailbox: Mailbox) -> bytes:
+    """A mailbox for the inside of `<>`. Raises CannotForward where it cannot stand in a command."""
+    text = str(mailbox)
+    if not text.isascii() or not text.isprintable():
+        raise CannotForward(UNSENDABLE_ADDRESS)
+    return text.encode("ascii")
