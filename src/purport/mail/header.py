@@ -1,0 +1,120 @@
+"""The header section of a message, read from the octets as they were received (RFC 5322 section 2.2).
+
+    Received: from mx.example.com by mx.company.com.example;
+     Mon, 23 Nov 2026 10:00:00 +0000          <- folded: still the same field
+    From: alice@example.com
+
+Order and raw octets are kept, lines may end with CRLF or LF, and no octets make it raise. A line that is no field stays
+in its place without a name, so that `Received By: ...` (RFC 4405 section 5.3) disturbs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, final
+
+HEADER_LIMIT: Final = 262144  # octets read; real headers have some thousands, and no server sends more than 100 KiB
+FIELDS_LIMIT: Final = 2000  # fields read; 100 hops that add twenty fields each
+
+# A field name, then white space that only the obsolete syntax allows, then the colon (RFC 5322 section 2.2 and 4.5.8);
+# then the rest of the line and all that is folded. Or a whole line that is no field. Or the line that ends the header.
+LINE: Final = re.compile(
+    rb"(?:([!-9;-~]+)([ \t]*):[^\n]*\n?(?:[ \t][^\n]*\n?)*)|(?:\r?\n)|(?:[^\n]*\n?(?:[ \t][^\n]*\n?)*)"
+)
+FOLD: Final = re.compile(rb"\r?\n")
+
+
+@final
+class Field:
+    """One header field: its name in lower case (empty for a line that is no field) and its octets, line end included.
+
+    `strict` is False where white space stands between name and colon, which no server of today may send (RFC 5322
+    section 3.6.8).
+    """
+
+    __slots__ = ("_colon", "name", "raw", "strict")
+
+    def __init__(self, name: str, raw: bytes, colon: int, strict: bool) -> None:
+        self.name = name
+        self.raw = raw
+        self.strict = strict
+        self._colon = colon
+
+    @property
+    def value(self) -> bytes:
+        """What stands after the colon, unfolded, without white space at its ends."""
+        octets = self.raw[self._colon + 1 :]
+        if octets.find(b"\n", 0, len(octets) - 1) >= 0:
+            octets = FOLD.sub(b"", octets)
+        return octets.strip(b" \t\r\n")
+
+    @property
+    def text(self) -> str:
+        """The value as text; octets that are no UTF-8 stand there as surrogate escapes."""
+        return self.value.decode("utf-8", "surrogateescape")
+
+    @property
+    def empty(self) -> bool:
+        """Whether the value holds nothing but white space."""
+        return not self.raw[self._colon + 1 :].strip()
+
+    def __repr__(self) -> str:
+        return f"Field({self.raw!r})"
+
+
+@final
+class Header:
+    """The fields from top to bottom.
+
+    `length` is the number of octets up to the body, the empty line included. `complete` is False where a limit ended
+    the reading: what stands below is not known.
+    """
+
+    __slots__ = ("complete", "fields", "length")
+
+    def __init__(self, fields: list[Field], length: int, complete: bool) -> None:
+        self.fields = fields
+        self.length = length
+        self.complete = complete
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def all(self, name: str) -> list[Field]:
+        """Every field of this name (in lower case), from top to bottom."""
+        return [field for field in self.fields if field.name == name]
+
+    def first(self, name: str) -> Field | None:
+        """The topmost field of this name (in lower case)."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        return None
+
+
+def read_header(octets: bytes, *, limit: int = HEADER_LIMIT, fields_limit: int = FIELDS_LIMIT) -> Header:
+    """Read a header section, or the start of a message, up to its empty line or to a limit. Never raises."""
+    fields: list[Field] = []
+    position, end = 0, min(len(octets), limit)
+    match = LINE.match
+    while position < end:
+        found = match(octets, position, end)
+        if found is None or found.end() == position:
+            break
+        after = found.end()
+        name = found[1]
+        raw = found[0]
+        if name is not None:
+            if len(fields) == fields_limit:
+                return Header(fields, position, complete=False)
+            fields.append(Field(name.decode("ascii").lower(), raw, found.end(2) - position, not found[2]))
+        elif raw == b"\r\n" or raw == b"\n":
+            return Header(fields, after, complete=True)
+        else:
+            fields.append(Field("", raw, -1, strict=False))
+        position = after
+    return Header(fields, position, complete=len(octets) <= limit)

@@ -1,0 +1,69 @@
+"""Trace fields: Received and Return-Path (RFC 5321 section 4.4).
+
+Received: from mx.example.com (unknown [192.0.2.1])
+\tby mx.company.com.example (Purport) with ESMTP id 3K2M7Q9H4R1XY
+\tfor <bob@company.com.example>; Mon, 23 Nov 2026 10:00:00 +0000
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final
+
+from purport.mail.address import NULL, Mailbox, ReversePath
+from purport.mail.header import Header
+
+HELLO_LIMIT: Final = 255  # octets of a hello domain that are quoted; RFC 5321 section 4.5.3.1.2
+PLAIN: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+
+
+def received(
+    *,
+    hello_domain: str,
+    client_name: str | None,
+    client_address: str,
+    hostname: str,
+    protocol: str,
+    queue_id: str,
+    forward_path: Mailbox | None,
+    date: str,
+) -> bytes:
+    """Our Received field. `forward_path` is named where the message has one recipient only, so that no recipient
+    learns of another; `protocol` is `SMTP` or `ESMTP` (RFC 3848); what the client said stands there with every
+    character that is not a domain's replaced."""
+    literal = f"IPv6:{client_address}" if ":" in client_address else client_address
+    recipient = f"\r\n\tfor <{forward_path}>" if forward_path is not None and forward_path.domain else ""
+    field = (
+        f"Received: from {_word(hello_domain)} ({_word(client_name or 'unknown')} [{literal}])\r\n"
+        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{recipient}; {date}\r\n"
+    )
+    return field.encode("utf-8")
+
+
+def _word(text: str) -> str:
+    if PLAIN.fullmatch(text) is None:
+        text = UNSAFE.sub("?", text[:HELLO_LIMIT])
+    return text[:HELLO_LIMIT] or "unknown"
+
+
+def return_path(reverse_path: ReversePath) -> bytes:
+    """The Return-Path field that final delivery adds."""
+    return f"Return-Path: <{'' if reverse_path is NULL else reverse_path}>\r\n".encode()
+
+
+def delivered_to(forward_path: Mailbox) -> bytes:
+    """The Delivered-To field of a message in a mailbox."""
+    return f"Delivered-To: {forward_path}\r\n".encode()
+
+
+def count_received(header: Header) -> int:
+    """How many servers the message has passed (RFC 5321 section 6.3)."""
+    return sum(field.name == "received" for field in header)
+
+
+def date(seconds: float) -> str:
+    """A moment, in seconds since 1970, as RFC 5322 section 3.3 writes it, in UTC."""
+    return format_datetime(datetime.fromtimestamp(int(seconds), UTC))
