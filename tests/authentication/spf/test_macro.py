@@ -73,7 +73,9 @@ def test_other_expansions(text: str, expanded: str) -> None:
     assert parse_macro_string(text).expand(VALUES.__getitem__) == expanded
 
 
-@pytest.mark.parametrize("text", ["%", "%{", "%{d", "%{x}", "%{d0}", "%{d000}", "%{dr2}", "%a", "a b", "%{c}", "ä", "\0"])
+@pytest.mark.parametrize(
+    "text", ["%", "%{", "%{d", "%{x}", "%{d0}", "%{d000}", "%{dr2}", "%a", "a b", "%{c}", "ä", "\0"]
+)
 def test_what_is_no_macro_string_is_a_permerror(text: str) -> None:
     with pytest.raises(PermError):
         parse_macro_string(text)
@@ -84,12 +86,16 @@ def test_spaces_and_more_letters_are_for_explanations() -> None:
     assert explanation.expand(VALUES.__getitem__) == "192.0.2.3 may not, says mail.example.net at 1400000000"
 
 
-@pytest.mark.parametrize("text", ["example.com", "example.com.", "a.b-c", "x.1a", "x.1-2", "%{d}", "a.%{d}", "x%%", ".com"])
+@pytest.mark.parametrize(
+    "text", ["example.com", "example.com.", "a.b-c", "x.1a", "x.1-2", "%{d}", "a.%{d}", "x%%", ".com"]
+)
 def test_domains_end_in_a_top_label_or_a_macro(text: str) -> None:
     parse_domain_spec(text)
 
 
-@pytest.mark.parametrize("text", ["", "com", "com.", "a.1", "a.-b", "a.b-", "%{d}com", "a.b}", "a..", "a.b/24", "%%{d}"])
+@pytest.mark.parametrize(
+    "text", ["", "com", "com.", "a.1", "a.-b", "a.b-", "%{d}com", "a.b}", "a..", "a.b/24", "%%{d}"]
+)
 def test_other_ends_are_a_permerror(text: str) -> None:
     with pytest.raises(PermError):
         parse_domain_spec(text)

@@ -68,7 +68,18 @@ def test_networks(term: str, lowest: IPv4Address | IPv6Address, highest: IPv4Add
 @pytest.mark.parametrize(
     "term",
     [
-        *("moo", "+", "-", "all:x.example", "all/8", "include", "include:", "include:a", "exists", "exists:a.example/24"),
+        *(
+            "moo",
+            "+",
+            "-",
+            "all:x.example",
+            "all/8",
+            "include",
+            "include:",
+            "include:a",
+            "exists",
+            "exists:a.example/24",
+        ),
         *("a:", "a/33", "a//129", "a/24/64", "a/024", "a/", "a:1.2.3.4", "a24", "mx:a.example:25", "ptr/24", "ptr:"),
         *("ip4", "ip4:", "ip4:1.2.3", "ip4:1.2.3.4.5", "ip4:1.2.3.256", "ip4:01.2.3.4", "ip4:1.2.3.4/33"),
         *("ip4:1.2.3.4/08", "ip4:1.2.3.4//32", "ip4:::1", "ip6:1.2.3.4", "ip6:1::2::3", "ip6:::1/129", "ip6:fe80::1%1"),
@@ -126,4 +137,7 @@ def test_any_text_is_a_record_or_a_permerror(terms: list[str]) -> None:
         return
     assert isinstance(record, Record)
     # The directives as they stand make the same directives again.
-    assert parse(" ".join(["v=spf1", *[directive.text for directive in record.directives]])).directives == record.directives
+    assert (
+        parse(" ".join(["v=spf1", *[directive.text for directive in record.directives]])).directives
+        == record.directives
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from support.spf_suites import SHARED, Case, cases
 
 from purport.authentication.spf.check_host import check_host
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import SpfResult
 from purport.dns.lookup import Suspended, replay, start
 from purport.dns.zone import StaticResolver
+from support.spf_suites import SHARED, Case, cases
 
 RECEIVER = "receiver.com"
 

@@ -219,9 +219,12 @@ class Checker:
         )
         if outcome is None:
             outcome = yield from self._learn(inquiry, scope, name, now)
-            return self._result(outcome, scope, client, sender, hello_domain, outcome.explanation, outcome.evidence)
-        explanation = yield from explain(inquiry, outcome.finding)
-        evidence = Answers([*outcome.evidence.answers, *inquiry.answers])
+            explanation, evidence = outcome.explanation, outcome.evidence
+            if not outcome.explained:
+                evidence = Answers(inquiry.answers)
+        else:
+            explanation = yield from explain(inquiry, outcome.finding)
+            evidence = Answers([*outcome.evidence.answers, *inquiry.answers])
         return self._result(outcome, scope, client, sender, hello_domain, explanation, evidence)
 
     def _remembered(self, scope: Scope, client: ClientAddress, domain: str, now: float) -> _Outcome | None:
