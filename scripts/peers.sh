@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 0
 
 packages=""
 need() { [ -e "$1" ] || command -v "$1" >/dev/null 2>&1 || packages="$packages $2"; }
-need postfix postfix
+need /usr/sbin/postfix postfix
 need swaks swaks
 need msmtp msmtp
 need curl curl
@@ -33,18 +33,12 @@ if [ -n "$packages" ]; then
         echo "note: some of$packages could not be installed; their tests will be skipped" >&2
 fi
 if [ ! -x .peers/exim/usr/sbin/exim4 ]; then
-    mkdir -p .peers/debs .peers/exim
-    (
-        cd .peers/debs || exit 1
-        # What exim4-daemon-light needs, but for what every system has.
-        wanted=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-            --no-enhances exim4-daemon-light 2>/dev/null |
-            grep -E '^(exim4-(base|config|daemon-light)|lib(gnutls|idn|spf2|db5|pcre2-8|lockfile|event|unbound|gsasl|ldap|nettle|hogweed|gmp|p11|tasn1|unistring|hiredis|nsl|tirpc)[^ ]*)$' |
-            sort -u)
-        # shellcheck disable=SC2086
-        apt-get -qq download $wanted >/dev/null 2>&1
-        for deb in *.deb; do [ -e "$deb" ] && dpkg -x "$deb" ../exim; done
-    )
+    # Its libraries are installed, as it ignores LD_LIBRARY_PATH where it changes its user.
+    libraries=$(apt-cache depends exim4-daemon-light 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $libraries >/dev/null 2>&1
+    mkdir -p .peers/exim
+    (cd .peers && apt-get -qq download exim4-daemon-light >/dev/null 2>&1 && dpkg -x exim4-daemon-light_*.deb exim)
     # Debian's Exim looks for its own user when it starts.
     id Debian-exim >/dev/null 2>&1 || $as_root useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
     [ -x .peers/exim/usr/sbin/exim4 ] || echo "note: Exim could not be unpacked; its tests will be skipped" >&2

@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-EXIM = PROJECT / ".peers" / "exim"
+EXIM = PROJECT / ".peers/exim/usr/sbin/exim4"  # unpacked there: as a package it cannot stand beside Postfix
 PLACES = {"postfix": "/usr/sbin/postfix", "smtp-sink": "/usr/sbin/smtp-sink", "smtp-source": "/usr/sbin/smtp-source"}
 
 
 def find_peer(name: str) -> str | None:
     """Where the program is, if it is."""
     if name == "exim":
-        place = EXIM / "usr/sbin/exim4"
-        return str(place) if place.exists() else None
+        return str(EXIM) if EXIM.exists() else None
     return shutil.which(name) or shutil.which(PLACES.get(name, name))
 
 
