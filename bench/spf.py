@@ -138,14 +138,18 @@ def purport_turn(work: Work) -> Callable[[], Callable[[], str]]:
     """A warm checker, as the server uses it."""
     zone = StaticResolver(work.zone)
     checker = Checker("mx.example.org")
+    known = checker.known
 
     def begin() -> Callable[[], str]:
         turns = cycle(work.checks)
 
         def check() -> str:
             client, sender = next(turns)
-            result = start(checker.check("mfrom", client, "example.com", sender, "mail.example.com", 1.0), zone)
-            return "suspended" if isinstance(result, Suspended) else result.result
+            result = known("mfrom", client, "example.com", sender, "mail.example.com", 1.0)
+            if result is not None:
+                return result.result
+            learned = start(checker.check("mfrom", client, "example.com", sender, "mail.example.com", 1.0), zone)
+            return "suspended" if isinstance(learned, Suspended) else learned.result
 
         for _ in work.checks:
             check()

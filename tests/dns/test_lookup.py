@@ -6,10 +6,8 @@ import asyncio
 
 from purport.dns.lookup import (
     Answer,
-    Deadline,
     Evaluation,
     Question,
-    Recording,
     Resolver,
     Status,
     Suspended,
@@ -89,19 +87,15 @@ async def gathering(resolver: Resolver) -> list[Status | str]:
     return await run(both(), resolver, asyncio.gather)
 
 
-def test_what_was_recorded_replays_to_the_same_result() -> None:
-    recording = Recording(Distant(ZONE))
-    assert asyncio.run(run(both(), recording)) == FOUND
-    assert list(recording.answers) == [A, B]
-    assert replay(both(), recording.answers) == FOUND
+def test_recorded_answers_replay_to_the_same_result() -> None:
+    assert replay(both(), {question: ZONE.cached(question) for question in (A, B)}) == FOUND
 
 
 def test_an_answer_that_was_not_recorded_has_failed() -> None:
     assert replay(both(), {}) == FAILED
 
 
-def test_after_the_deadline_every_unknown_answer_has_failed() -> None:
-    distant = Distant(ZONE)
-    assert asyncio.run(run(both(), Deadline(distant, lambda: True))) == FAILED
-    assert distant.asked == []
-    assert asyncio.run(run(both(), Deadline(distant, lambda: False))) == FOUND
+def test_finishing_may_take_another_resolver() -> None:
+    begun = start(both(), Distant(ZONE))
+    assert isinstance(begun, Suspended)
+    assert asyncio.run(begun.finish(ZONE)) == FOUND

@@ -6,7 +6,7 @@ drives it may answer from a cache, from the network, from a zone in a test, or f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
@@ -84,7 +84,8 @@ class Suspended(Generic[T]):
     async def finish(self, resolver: Resolver | None = None, gather: Gather | None = None) -> T:
         """The result. Questions asked together are asked concurrently by `gather`, else one after another.
 
-        May be called once. `resolver` replaces the one of `start`, for instance by a `Deadline`.
+        May be called once. `resolver` replaces the one of `start`, for instance by one whose time runs out
+        (RFC 7208 section 4.6.4: 20 seconds).
         """
         resolver = resolver or self._resolver
         questions = self._questions
@@ -140,40 +141,3 @@ async def _ask(questions: tuple[Question, ...], resolver: Resolver, gather: Gath
     else:
         known.update(zip(waiting, await gather(*map(resolver.resolve, waiting)), strict=True))
     return tuple([known[question] for question in questions])
-
-
-class Deadline:
-    """A resolver whose time runs out: from then on every question has failed (RFC 7208 section 4.6.4, 20 s)."""
-
-    def __init__(self, resolver: Resolver, expired: Callable[[], bool]) -> None:
-        self._resolver = resolver
-        self._expired = expired
-
-    def cached(self, question: Question) -> Answer | None:
-        """What the resolver knows; once the time is over, a failure for what it does not."""
-        answer = self._resolver.cached(question)
-        return UNANSWERED if answer is None and self._expired() else answer
-
-    async def resolve(self, question: Question) -> Answer:
-        """The resolver's answer, or a failure without asking."""
-        return UNANSWERED if self._expired() else await self._resolver.resolve(question)
-
-
-class Recording:
-    """A resolver that notes every question it was asked, with the answer: what `replay` takes."""
-
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-        self.answers: dict[Question, Answer] = {}
-
-    def cached(self, question: Question) -> Answer | None:
-        """As the resolver does."""
-        answer = self._resolver.cached(question)
-        if answer is not None:
-            self.answers[question] = answer
-        return answer
-
-    async def resolve(self, question: Question) -> Answer:
-        """As the resolver does."""
-        answer = self.answers[question] = await self._resolver.resolve(question)
-        return answer

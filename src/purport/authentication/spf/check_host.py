@@ -2,8 +2,8 @@
 
     check_host("192.0.2.3", "example.com", "alice@example.com", "mx.example.net", receiver="mx.example.org")
 
-An evaluation asks its DNS questions by yielding them. The time limit of RFC 7208 section 4.6.4 is its driver's: a
-`dns.lookup.Deadline` makes the questions left over fail, which is a temperror.
+An evaluation asks its DNS questions by yielding them. The time limit of RFC 7208 section 4.6.4 is its resolver's: one
+whose time runs out makes the questions that are open fail, which is a temperror.
 """
 
 from __future__ import annotations

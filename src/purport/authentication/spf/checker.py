@@ -181,7 +181,12 @@ class Checker:
         hello_domain: str,
         now: float,
     ) -> SpfResult | None:
-        """The result if it can be told without asking anything; None otherwise. The arguments are those of `check`."""
+        """The result if it can be told without asking anything; None otherwise. The arguments are those of `check`.
+
+        Before an evaluation it saves half the cost of one that asks nothing:
+
+            result = checker.known(...) or (yield from checker.check(...))
+        """
         client = self._client(client_address) if isinstance(client_address, str) else client_address
         outcome = self._remembered(scope, client, domain, now)
         if outcome is None or not outcome.explained:
