@@ -1,0 +1,64 @@
+"""The policy of a listener: at each stage the rules in their order, the first refusal decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from purport.mail.address import Mailbox
+from purport.mail.header import Header
+from purport.mail.reply import TOO_MANY_HOPS
+from purport.mail.trace import count_received
+from purport.policy.decision import Decision, Rule
+from purport.policy.facts import MailFacts, MessageFacts
+from purport.policy.relaying import Relaying, may_reach
+from purport.policy.spf import OnFail, may_send, received_spf
+from purport.policy.submitter import SubmitterPolicy, Verdict, authorized, header_agrees
+
+HOPS: Final = 100  # Received fields: RFC 5321 section 6.3 wants a limit of at least 100
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings ask for, as one value. The stages get facts and return a decision; nothing is kept."""
+
+    receiver: str
+    submitter: SubmitterPolicy = field(default_factory=SubmitterPolicy)
+    spf_on_fail: OnFail = "tag"
+    check_helo: bool = False
+    relaying: Relaying = field(default_factory=Relaying)
+    hops: int = HOPS
+
+    def at_mail(self, facts: MailFacts) -> Decision:
+        """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF."""
+        verdicts = [may_send(self.spf_on_fail, facts)]
+        if self.submitter.reject_at == "mail":
+            verdicts.insert(0, authorized(self.submitter, facts))
+        return _first_refusal(verdicts)
+
+    def at_rcpt(self, facts: MailFacts, forward_path: Mailbox) -> Decision:
+        """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here."""
+        verdicts = [may_reach(self.relaying, facts.client.address, forward_path)]
+        if self.submitter.reject_at == "rcpt":
+            verdicts.append(authorized(self.submitter, facts))
+        return _first_refusal(verdicts)
+
+    def at_message(self, facts: MessageFacts, header: Header) -> Decision:
+        """After the end of data: loops, the submitter where it is to be refused here, and what the header says."""
+        verdicts: list[Verdict] = []
+        if count_received(header) >= self.hops:
+            verdicts.append((Rule("hops", "refuse", f"{self.hops} Received fields"), TOO_MANY_HOPS))
+        if self.submitter.reject_at == "data":
+            verdicts.append(authorized(self.submitter, facts.mail))
+        verdicts += header_agrees(self.submitter, facts)
+        return _first_refusal(verdicts, received_spf(self.receiver, facts.mail))
+
+
+def _first_refusal(verdicts: Iterable[Verdict], fields: bytes = b"") -> Decision:
+    rules: list[Rule] = []
+    for rule, refusal in verdicts:
+        rules.append(rule)
+        if refusal is not None:
+            return Decision("defer" if refusal.transient else "reject", refusal, tuple(rules))
+    return Decision("accept", None, tuple(rules), fields)
