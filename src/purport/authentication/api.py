@@ -1,7 +1,7 @@
 """The checks for Python programs: one await, one result.
 
-    result = await check_host("192.0.2.3", "example.com", "alice@example.com", helo="mx.example.net", resolver=resolver)
-    result.result, result.mechanism, result.explanation, result.trace
+result = await check_host("192.0.2.3", "example.com", "alice@example.com", helo="mx.example.net", resolver=resolver)
+result.result, result.mechanism, result.explanation, result.trace
 """
 
 from __future__ import annotations

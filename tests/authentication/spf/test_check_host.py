@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from purport.authentication.spf.check_host import LONGEST_EXPLANATION, canonical_domain, check_host
 from purport.authentication.spf.result import SpfResult
 from purport.dns.lookup import Answer, Question, Status, Suspended, replay, start
-from purport.dns.zone import StaticResolver, ZoneData
+from purport.dns.zone import Record, StaticResolver, ZoneData
 
 
 def check(
@@ -25,7 +26,7 @@ def check(
     return result
 
 
-def record(text: str, **others: list[dict[str, object] | str]) -> dict[str, list[dict[str, object] | str]]:
+def record(text: str, **others: Sequence[Record]) -> dict[str, Sequence[Record]]:
     return {"example.com": [{"TXT": text}], **others}
 
 
@@ -67,6 +68,15 @@ def test_the_domain_is_asked_for_in_lower_case_a_labels() -> None:
     assert (result.result, result.domain) == ("pass", "xn--bcher-kva.example")
 
 
+def test_macros_hold_a_labels() -> None:
+    # RFC 8616 section 4
+    zone: ZoneData = {
+        "xn--bcher-kva.example": [{"TXT": "v=spf1 exists:%{o}.u.example -all"}],
+        "xn--bcher-kva.example.u.example": [{"A": "127.0.0.2"}],
+    }
+    assert check(zone, sender="alice@bücher.example", domain="bücher.example").result == "pass"
+
+
 def test_a_client_that_is_no_address_is_the_callers_fault() -> None:
     with pytest.raises(ValueError, match="address"):
         replay(check_host("mx.example.net", "example.com", "", ""), {})
@@ -79,7 +89,7 @@ def test_ten_terms_may_ask(terms: int, result: str) -> None:
 
 
 def test_terms_are_counted_across_includes_and_only_until_one_matches() -> None:
-    inner: dict[str, list[dict[str, object] | str]] = {
+    inner: dict[str, Sequence[Record]] = {
         "in.example": [{"TXT": "v=spf1" + " a:host.example" * 9 + " -all"}],
         "host.example": [{"A": "192.0.2.9"}],
     }
@@ -94,8 +104,8 @@ def test_two_terms_may_find_nothing(voids: int, result: str) -> None:
 
 
 def test_an_mx_without_addresses_is_void_once() -> None:
-    exchangers: list[dict[str, object] | str] = [{"MX": [10, f"mx{n}.example"]} for n in range(4)]
-    hosts: dict[str, list[dict[str, object] | str]] = {f"mx{n}.example": [{"A": "192.0.2.9"}] for n in range(4)}
+    exchangers: list[Record] = [{"MX": [10, f"mx{n}.example"]} for n in range(4)]
+    hosts: dict[str, Sequence[Record]] = {f"mx{n}.example": [{"A": "192.0.2.9"}] for n in range(4)}
     zone: ZoneData = {"example.com": [{"TXT": "v=spf1 mx -all"}, *exchangers], **hosts}
     # An IPv6 client: none of the hosts has an address for it.
     assert check(zone, client="2001:db8::1").result == "fail"
@@ -103,7 +113,7 @@ def test_an_mx_without_addresses_is_void_once() -> None:
 
 @pytest.mark.parametrize(("count", "result"), [(10, "fail"), (11, "permerror")])
 def test_ten_mail_exchangers_may_be_named(count: int, result: str) -> None:
-    exchangers: list[dict[str, object] | str] = [{"MX": [10, "mx.example"]} for _ in range(count)]
+    exchangers: list[Record] = [{"MX": [10, "mx.example"]} for _ in range(count)]
     zone: ZoneData = {"example.com": [{"TXT": "v=spf1 mx -all"}, *exchangers], "mx.example": [{"A": "192.0.2.9"}]}
     assert check(zone).result == result
 
@@ -113,7 +123,7 @@ def test_a_null_mx_matches_nothing() -> None:
 
 
 def test_ten_names_of_the_client_are_looked_at() -> None:
-    names: list[dict[str, object] | str] = [{"PTR": f"n{n}.example.com"} for n in range(12)]
+    names: list[Record] = [{"PTR": f"n{n}.example.com"} for n in range(12)]
     zone = record("v=spf1 ptr -all", **{"1.2.0.192.in-addr.arpa": names})
     assert check({**zone, "n9.example.com": [{"A": "192.0.2.1"}]}).result == "pass"
     assert check({**zone, "n10.example.com": [{"A": "192.0.2.1"}]}).result == "fail"
@@ -121,7 +131,7 @@ def test_ten_names_of_the_client_are_looked_at() -> None:
 
 def test_a_ptr_that_fails_does_not_match_and_its_broken_hosts_are_skipped() -> None:
     assert check(record("v=spf1 ptr -all", **{"1.2.0.192.in-addr.arpa": ["TIMEOUT"]})).result == "fail"
-    names: list[dict[str, object] | str] = [{"PTR": "slow.example.com"}, {"PTR": "good.example.com"}]
+    names: list[Record] = [{"PTR": "slow.example.com"}, {"PTR": "good.example.com"}]
     zone = record("v=spf1 ptr -all", **{"1.2.0.192.in-addr.arpa": names, "slow.example.com": ["TIMEOUT"]})
     assert check({**zone, "good.example.com": [{"A": "192.0.2.1"}]}).result == "pass"
 

@@ -63,11 +63,12 @@ def test_a_second_check_asks_nothing() -> None:
 
 def test_what_is_known_is_told_without_an_evaluation() -> None:
     checker, resolver = Checker(), Counting(NESTED)
-    arguments = ("mfrom", "192.0.2.1", "example.com", "alice@example.com", "mx.example.net", 1000.0)
-    assert checker.known(*arguments) is None
+    scope: Scope = "mfrom"
+    arguments = ("192.0.2.1", "example.com", "alice@example.com", "mx.example.net", 1000.0)
+    assert checker.known(scope, *arguments) is None
     assert checker.known("mfrom", "192.0.2.1", "localhost", "", "", 1000.0) is None
     result = check(checker, resolver)
-    assert checker.known(*arguments) == result
+    assert checker.known(scope, *arguments) == result
     assert checker.known("helo", "192.0.2.1", "example.com", "", "example.com", 1000.0) is not None
     assert checker.known("pra", "192.0.2.1", "example.com", "alice@example.com", "", 1000.0) is None
 
@@ -153,6 +154,18 @@ def test_an_outcome_by_address_is_kept_for_that_address_alone() -> None:
         assert check(checker, resolver, "192.0.2.1").result == "pass"
         assert check(checker, resolver, "192.0.2.2").result == "fail"
     # The record once, and one question for each address.
+    assert len(resolver.asked) == 3
+
+
+def test_an_outcome_by_the_senders_domain_is_kept_within_includes_too() -> None:
+    zone: ZoneData = {
+        "example.com": [{"TXT": "v=spf1 include:in.example -all"}],
+        "in.example": [{"TXT": "v=spf1 exists:%{o}.u.example -all"}],
+        "example.com.u.example": [{"A": "127.0.0.2"}],
+    }
+    checker, resolver = Checker(), Counting(zone)
+    for sender in ("alice@example.com", "bob@Example.com"):
+        assert check(checker, resolver, sender=sender).result == "pass"
     assert len(resolver.asked) == 3
 
 

@@ -138,7 +138,8 @@ class Inquiry:
         local_part, _, origin = sender.rpartition("@")
         self.client = client
         self.domain = domain
-        self._origin = origin or domain
+        # A domain with U-labels is expanded as it is asked for (RFC 8616 section 4).
+        self._origin = origin if origin and origin.isascii() else domain
         # RFC 7208 section 4.3: a sender without a local-part is the postmaster.
         self._sender = f"{local_part or 'postmaster'}@{self._origin}"
         self._hello_domain = hello_domain
@@ -269,7 +270,11 @@ class Inquiry:
     def expand(self, macros: MacroString, domain: str) -> Evaluation[str]:
         """The text with its macros expanded, and on record that it depends on them."""
         letters = macros.letters
-        if not letters.isdisjoint(PERSONAL) or "t" in letters or ("o" in letters and self._origin.lower() != domain):
+        if (
+            not letters.isdisjoint(PERSONAL)
+            or "t" in letters
+            or ("o" in letters and self._origin.lower() != self.domain)
+        ):
             self.personal = True
         if not letters.isdisjoint(BY_ADDRESS):
             self.only_this_client()
