@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ OCTETS = st.lists(st.sampled_from([b"\r", b"\n", b".", b"a", b"\r\n", b"\r\n.", 
 @given(message=OCTETS, cuts=st.lists(st.integers(0, 60), max_size=6))
 def test_any_cut_gives_the_same_octets_and_none_of_them_ends_the_data_early(message, cuts):
     edges = sorted({0, len(message), *(cut for cut in cuts if cut < len(message))})
-    sent = written(*(message[begin:end] for begin, end in zip(edges, edges[1:], strict=False)))
+    sent = written(*(message[begin:end] for begin, end in pairwise(edges)))
     assert sent == written(message)
     assert (b"\r\n" + sent).index(b"\r\n.\r\n") == len(sent) - 3
     assert sent.count(b"\r") == sent.count(b"\n") == sent.count(b"\r\n")

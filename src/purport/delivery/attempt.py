@@ -1,0 +1,344 @@
+"""One connection to a host and the transactions on it, one after another (RFC 5321 section 3).
+
+A connection is a protocol object around a `ClientSession`: what arrives is fed to the session, and what it says
+happens in the same callback. It pulls its next job from its owner as soon as the session can begin one, so that
+to a server with PIPELINING the end of one message and the commands of the next leave in one write. It has no task
+and no timer of its own; the owner looks at its `deadline` now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Protocol, final
+
+from purport.authentication.sender_id.pra import purported_responsible_address
+from purport.mail.address import Mailbox
+from purport.mail.header import HEADER_LIMIT, read_header
+from purport.mail.reply import Reply, reply
+from purport.net.listener import send_at_once
+from purport.queue.store import Body, QueuedMessage, QueuedRecipient
+from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
+from purport.smtp.extension import Outgoing
+from purport.smtp.extensions.submitter import SUBMITTER
+
+PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
+TRANSCRIPT: Final = 8192  # characters of a dialogue that are kept with the queue entry
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long each step may take, in seconds (RFC 5321 section 4.5.3.2; connect and hello are ours)."""
+
+    connect: float = 30.0
+    greeting: float = 300.0
+    hello: float = 300.0
+    mail: float = 300.0
+    rcpt: float = 300.0
+    data: float = 120.0
+    block: float = 180.0  # for each piece of the mail data to leave
+    end_of_data: float = 600.0
+    quit: float = 5.0  # nothing depends on it
+    idle: float = 5.0  # without a transaction, before QUIT
+
+    def by_stage(self) -> dict[Stage | None, float]:
+        """The seconds for what a session waits for; None: nothing."""
+        return {
+            Stage.GREETING: self.greeting,
+            Stage.HELLO: self.hello,
+            Stage.RESET: self.mail,
+            Stage.MAIL: self.mail,
+            Stage.RCPT: self.rcpt,
+            Stage.DATA: self.data,
+            Stage.MAIL_DATA: self.block,
+            Stage.END_OF_DATA: self.end_of_data,
+            Stage.QUIT: self.quit,
+            None: self.idle,
+        }
+
+
+@final
+class Job:
+    """A message for some of its recipients, all with one next hop, until each of them is settled."""
+
+    __slots__ = ("eightbit", "held", "message", "next_hop", "recipients", "restarts", "tried")
+
+    def __init__(
+        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], next_hop: str, *, eightbit: bool
+    ) -> None:
+        self.message = message
+        self.recipients = recipients
+        self.next_hop = next_hop
+        self.eightbit = eightbit  # whether there are octets above 127 in the message
+        self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
+        self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
+        self.restarts = 0  # how often a connection ended before it said a word about the message
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a host said about a recipient, and the dialogue that led there."""
+
+    reply: Reply
+    host: str
+    transcript: str
+
+
+def responsible(message: QueuedMessage) -> Mailbox | None:
+    """The purported responsible address of the header as it is sent (RFC 4405 section 4.1): never what the message
+    came with, which may be about another header."""
+    octets = message.body.octets()
+    if octets is None:
+        octets = b"".join(islice(pieces(message.body, HEADER_LIMIT), 1))
+    return purported_responsible_address(read_header(message.trace + octets[:HEADER_LIMIT])).address
+
+
+def pieces(body: Body, size: int) -> Iterator[bytes]:
+    """The octets of a body on disk, `size` at a time."""
+    found = body.pieces(size)
+    assert isinstance(found, Iterable)
+    return iter(found)
+
+
+class Owner(Protocol):
+    """Whom a connection asks for work and tells what became of it."""
+
+    def opened(self, connection: Connection) -> None:
+        """The server is ready for transactions."""
+
+    def refused(self, connection: Connection, stage: Stage, given: Reply) -> None:
+        """The connection is of no use, and never was."""
+
+    def next_job(self, connection: Connection) -> Job | None:
+        """The next job for this connection; None: it stays idle, until `wake`."""
+
+    def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
+        """The transaction of `job` is finished."""
+
+    def closed(self, connection: Connection) -> None:
+        """The connection is gone; nothing more is told about it."""
+
+
+@final
+class Connection(asyncio.Protocol):
+    """A session with one address of a host."""
+
+    __slots__ = (
+        "_answered",
+        "_jobs",
+        "_loop",
+        "_owner",
+        "_patience",
+        "_paused",
+        "_pieces",
+        "_session",
+        "_transport",
+        "deadline",
+        "host",
+        "hosts",
+        "label",
+        "opened",
+        "transactions",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        owner: Owner,
+        session: ClientSession,
+        patience: Mapping[Stage | None, float],
+        host: str,
+        label: str,
+        hosts: frozenset[str],
+    ) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._session = session
+        self._patience = patience
+        self.host = host
+        self.label = label  # host, address and port as the log shows them
+        self.hosts = hosts  # all hosts of the route that this one was chosen from
+        self.deadline = loop.time() + patience[Stage.GREETING]
+        self.opened = False
+        self.transactions = 0
+        self._transport: asyncio.Transport | None = None
+        self._jobs: dict[Transaction, Job] = {}
+        self._pieces: Iterator[bytes] | None = None  # of a body on disk, while it is being sent
+        self._paused = False
+        self._answered = 0
+
+    # What the owner does
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on."""
+        return self._session.idle
+
+    def wake(self) -> None:
+        """There may be a job again."""
+        self._advance()
+
+    def quit(self) -> None:
+        """End an idle session."""
+        if self._session.idle:
+            self._session.quit()
+            self._flush()
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        stage = self._session.waits_for
+        if self._session.closed or stage is Stage.QUIT:
+            self._abort()
+        elif stage is None:
+            self.quit()
+        else:
+            self.fail(f"timed out while waiting for {stage.value}")
+
+    def fail(self, what: str) -> None:
+        """Give the connection up, and every transaction on it; `what` says why."""
+        self._abandon(reply(450, "4.4.2", f"Connection with {self.label} {what}{self._doubt()}"))
+        self._abort()
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        send_at_once(transport)
+
+    def data_received(self, octets: bytes) -> None:
+        if self._session.closed:
+            return
+        self._session.receive(octets)
+        self._advance()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        stage = self._session.waits_for
+        if not self._session.closed:
+            during = f" while waiting for {stage.value}" if stage is not None else ""
+            self._abandon(reply(450, "4.4.2", f"Connection with {self.label} lost{during}{self._doubt()}"))
+        self._transport = None
+        self._pieces = None
+        self._owner.closed(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._pieces is not None:
+            self._send_piece()
+
+    # What the session says
+
+    def _advance(self) -> None:
+        """Let everything happen that can happen now, then write what came of it. Work is asked for before the next
+        event is taken, so that the outcome does not depend on how the server's octets were cut."""
+        session = self._session
+        try:
+            while True:
+                if session.can_begin and (job := self._owner.next_job(self)) is not None:
+                    self._begin(job)
+                event = session.next_event()
+                if event is None:
+                    break
+                self._happened(event)
+        except BadReply as error:
+            self._abandon(error.reply)
+            self._abort()
+            return
+        self._flush()
+
+    def _happened(self, event: ClientEvent) -> None:
+        if isinstance(event, Finished):
+            transaction = event.transaction
+            self._owner.settled(self, self._jobs.pop(transaction), transaction)
+        elif isinstance(event, GoAhead):
+            self._send_message(self._jobs[event.transaction].message)
+        elif isinstance(event, Ready):
+            self.opened = True
+            self._owner.opened(self)
+        elif not self.opened:
+            self._owner.refused(self, event.stage, event.reply)
+
+    def _begin(self, job: Job) -> None:
+        message = job.message
+        outgoing = Outgoing(
+            len(message.trace) + message.body.size,
+            responsible(message) if SUBMITTER.keyword in self._session.offers else None,
+            job.eightbit,
+            message.parameters,
+        )
+        forward_paths = [recipient.forward_path for recipient in job.recipients]
+        transaction = Transaction(message.reverse_path, forward_paths, outgoing)
+        self._jobs[transaction] = job
+        self.transactions += 1
+        self._session.begin(transaction)
+
+    def _send_message(self, message: QueuedMessage) -> None:
+        """Our trace fields, then the body: at once from memory, piece by piece from disk."""
+        session = self._session
+        session.send_data(message.trace)
+        octets = message.body.octets()
+        if octets is not None:
+            session.send_data(octets)
+            session.end_data()
+        else:
+            self._pieces = pieces(message.body, PIECE)
+            self._loop.call_soon(self._send_piece)
+
+    def _send_piece(self) -> None:
+        """One piece a turn of the loop, and none while the server does not take the ones before it."""
+        if self._pieces is None or self._paused:
+            return
+        try:
+            piece = next(self._pieces, None) if self._session.wants_data else None
+        except OSError as error:
+            self.fail(f"given up: the message cannot be read ({error.strerror})")
+            return
+        if piece is not None:
+            self._session.send_data(piece)
+            self._flush()
+            self._loop.call_soon(self._send_piece)
+            return
+        self._pieces = None
+        if self._session.wants_data:
+            self._session.end_data()
+        self._advance()
+
+    def _abandon(self, given: Reply) -> None:
+        """`given` settles whatever is open."""
+        stage = self._session.waits_for or Stage.QUIT
+        self._session.abandon(given)
+        while (event := self._session.next_event()) is not None:
+            self._happened(event)
+        if not self.opened:
+            self._owner.refused(self, stage, given)
+
+    def _doubt(self) -> str:
+        """RFC 5321 section 4.5.4.1 and 6.1: what was sent to its end may be there, and will be sent again."""
+        return "; the message may arrive twice" if self._session.waits_for is Stage.END_OF_DATA else ""
+
+    def _flush(self) -> None:
+        transport, session = self._transport, self._session
+        if transport is None:
+            return
+        sending = session.to_send()
+        if sending:
+            transport.writelines(sending)
+        if sending or session.answered != self._answered:  # a reply that drips in is no progress before its end
+            self._answered = session.answered
+            self.deadline = self._loop.time() + self._patience[session.waits_for]
+        if session.closed:
+            transport.close()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def transcript(self, transaction: Transaction) -> str:
+        """The dialogue from the greeting to the end of the transaction, as far as its limit reaches."""
+        return "\n".join(self._session.hello_dialogue + transaction.dialogue())[:TRANSCRIPT]

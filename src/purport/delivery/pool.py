@@ -1,0 +1,429 @@
+"""Open connections and limits per destination (RFC 5321 section 4.5.4.1, section 4.5.4.2).
+
+A destination is a next hop. Jobs wait in its queue; a connection that becomes free takes the oldest one it may
+take; where none is free another is opened, up to the limits. A destination whose hosts cannot be reached again and
+again is left alone for a while, and its mail is deferred without trying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, final
+
+from purport.delivery.attempt import Answer, Connection, Job, Patience
+from purport.delivery.failure import Judgement, judge, judge_host
+from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
+from purport.dns.lookup import Resolver, run
+from purport.mail.reply import Reply, reply
+from purport.queue.store import QueuedMessage, QueuedRecipient
+from purport.smtp.client import ClientSession, Stage, Transaction
+from purport.smtp.extension import Extension
+
+NO_OTHER_HOST: Final = reply(450, "4.4.1", "No other host to try")
+RESTARTS: Final = 2  # a server may end a used connection at any time, and a message may meet several such
+QUIET: Final = 5.0  # seconds until another connection is tried beside those that work
+TICK: Final = 0.25  # of the shortest patience: how late a deadline may be seen
+LONGEST_TICK: Final = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Limits for connections going out. The numbers are Postfix's where it has one."""
+
+    per_destination: int = 20  # connections to one next hop
+    at_first: int = 5  # connections opened at once to a next hop that none is open to
+    total: int = 100  # connections in all
+    reuse: int = 500  # transactions on one connection
+    addresses: int = 5  # tried until a connection is made, of all hosts together
+    hosts: int = 2  # tried for one message
+    failures: int = 2  # connection failures in a row until a destination is left alone
+    pause: float = 300.0  # seconds for which it is
+    port: int = SMTP_PORT  # where the hosts of MX records listen
+
+
+class Settle(Protocol):
+    """Takes what became of one recipient."""
+
+    def __call__(
+        self, message: QueuedMessage, recipient: QueuedRecipient, judgement: Judgement, answer: Answer
+    ) -> None: ...
+
+
+class Refused(Exception):
+    """No host of a next hop could be used; what the last one said, or why there was none to ask."""
+
+    def __init__(self, stage: Stage, given: Reply, host: str) -> None:
+        super().__init__(str(given))
+        self.stage = stage
+        self.reply = given
+        self.host = host
+
+
+@final
+class Destination:
+    """A next hop: the jobs that wait for it and the connections to it."""
+
+    __slots__ = (
+        "connections",
+        "dead_until",
+        "failures",
+        "forget_at",
+        "idle",
+        "last_refusal",
+        "next_hop",
+        "opening",
+        "queue",
+        "quiet_until",
+    )
+
+    def __init__(self, next_hop: str) -> None:
+        self.next_hop = next_hop
+        self.queue: deque[Job] = deque()
+        self.connections: set[Connection] = set()
+        self.idle: dict[Connection, None] = {}  # in the order they became idle
+        self.opening = 0
+        self.failures = 0  # connections in a row that could not be made
+        self.quiet_until = 0.0  # no further connection is opened before
+        self.dead_until = 0.0  # nothing is tried before
+        self.forget_at = 0.0  # when the failures are
+        self.last_refusal: Refused | None = None
+
+    @property
+    def forgettable(self) -> bool:
+        """Whether nothing would be lost without it."""
+        return not (self.queue or self.connections or self.opening or self.failures)
+
+
+@final
+class Pool:
+    """Delivers jobs over SMTP and settles each of their recipients exactly once."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        resolver: Resolver,
+        extensions: Sequence[Extension],
+        settle: Settle,
+        settings: PoolSettings,
+        patience: Patience,
+        ourselves: frozenset[str] = frozenset(),
+        shuffle: Callable[[list[str]], None] = random.shuffle,
+    ) -> None:
+        self._hostname = hostname
+        self._ourselves = ourselves | {hostname.lower()}
+        self._resolver = resolver
+        self._extensions = extensions
+        self._settle = settle
+        self._settings = settings
+        self._connect_patience = patience.connect
+        self._patience = patience.by_stage()
+        self._shuffle = shuffle
+        self._loop = asyncio.get_running_loop()
+        self._destinations: dict[str, Destination] = {}
+        self._where: dict[Connection, Destination] = {}  # every connection, from its first octet on
+        self._greeted: dict[Connection, asyncio.Future[None]] = {}  # those that the server has not greeted yet
+        self._waiting: dict[Destination, None] = {}  # wanted a connection when the total was reached
+        self._opening: set[asyncio.Task[None]] = set()
+        self._count = 0  # connections and attempts to make one
+        self._closing = False
+        self._closed = False
+        self._tick_length = min(LONGEST_TICK, TICK * min(self._patience.values()))
+        self._ticker: asyncio.TimerHandle | None = None
+
+    # What the worker does
+
+    def deliver(self, job: Job) -> None:
+        """Take a job; its recipients are settled in time, whatever happens."""
+        destination = self._destinations.get(job.next_hop)
+        if destination is None:
+            destination = self._destinations[job.next_hop] = Destination(job.next_hop)
+        refusal = destination.last_refusal
+        if refusal is not None and self._loop.time() < destination.dead_until:
+            given = reply(450, refusal.reply.status, f"Delivery temporarily suspended: {refusal.reply}")
+            self._settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, ""))
+            return
+        destination.queue.append(job)
+        self._serve(destination)
+
+    def revive(self) -> None:
+        """Destinations that were left alone are tried again."""
+        for destination in self._destinations.values():
+            destination.failures = 0
+            destination.dead_until = destination.quiet_until = 0.0
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are, or are being made."""
+        return self._count
+
+    @property
+    def destinations(self) -> int:
+        """How many destinations something is known about."""
+        return len(self._destinations)
+
+    async def close(self, grace: float) -> None:
+        """Let the transactions that run come to their end, for `grace` seconds at most; then break them off. Jobs
+        that no connection has taken yet stay unsettled: the queue knows them."""
+        self._closing = True
+        for destination in self._destinations.values():
+            destination.queue.clear()
+        for task in tuple(self._opening):
+            task.cancel()
+        for connection in tuple(self._where):
+            connection.quit()
+        end = self._loop.time() + grace
+        while self._where and (left := end - self._loop.time()) > 0:
+            await asyncio.sleep(min(0.05, left))
+        for connection in tuple(self._where):
+            connection.fail("ended: this server stops")
+        if self._opening:
+            await asyncio.wait(self._opening)
+        self._closed = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    # What connections say
+
+    def opened(self, connection: Connection) -> None:
+        """The server is ready."""
+        destination = self._where[connection]
+        destination.failures = 0
+        destination.dead_until = destination.quiet_until = 0.0
+        destination.connections.add(connection)
+        destination.opening -= 1
+        greeted = self._greeted.pop(connection)
+        if not greeted.done():
+            greeted.set_result(None)
+
+    def refused(self, connection: Connection, stage: Stage, given: Reply) -> None:
+        """The server is not."""
+        greeted = self._greeted.pop(connection)
+        if not greeted.done():
+            greeted.set_exception(Refused(stage, given, connection.label))
+
+    def next_job(self, connection: Connection) -> Job | None:
+        """The oldest job that this connection's host was not tried for."""
+        destination = self._where[connection]
+        if self._closing or connection.transactions >= self._settings.reuse:
+            connection.quit()
+            return None
+        queue = destination.queue
+        for number, job in enumerate(queue):
+            if connection.host not in job.tried:
+                del queue[number]
+                destination.idle.pop(connection, None)
+                return job
+        if connection.idle:
+            if self._waiting:
+                connection.quit()
+            else:
+                destination.idle[connection] = None
+        return None
+
+    def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
+        """A transaction is finished: some recipients are settled, some may be tried at another host."""
+        used_before = connection.transactions > 1
+        if transaction.unanswered and used_before and job.restarts < RESTARTS and not self._closing:
+            job.restarts += 1
+            self._where[connection].queue.appendleft(job)
+            return  # served once this connection is gone
+        again: list[QueuedRecipient] = []
+        tried = job.tried | {connection.host}
+        more_hosts = len(tried) < self._settings.hosts and not connection.hosts <= tried and not self._closing
+        transcript: str | None = None
+        for recipient, given, stage in zip(job.recipients, transaction.replies, transaction.stages, strict=True):
+            assert given is not None  # the session settles everyone before it says that a transaction is finished
+            judgement = judge(given, stage, local=transaction.local, more_hosts=more_hosts)
+            if judgement is Judgement.RELAYED:
+                self._settle(job.message, recipient, judgement, Answer(given, connection.label, ""))
+                continue
+            if transcript is None:
+                transcript = connection.transcript(transaction)
+            answer = Answer(given, connection.label, transcript)
+            if judgement is Judgement.NEXT_HOST:
+                job.held[recipient.number] = answer
+                again.append(recipient)
+            else:
+                self._settle(job.message, recipient, judgement, answer)
+        if again:
+            job.recipients = again
+            job.tried = tried
+            destination = self._where[connection]
+            destination.queue.append(job)
+            self._serve(destination)
+
+    def closed(self, connection: Connection) -> None:
+        """The connection is gone: its place may go to another destination."""
+        destination = self._where.pop(connection, None)
+        if destination is None or connection not in destination.connections:
+            return  # it never was ready: its place is given back by who opened it
+        destination.connections.remove(connection)
+        destination.idle.pop(connection, None)
+        self._count -= 1
+        self._serve(destination)
+        self._serve_waiting()
+
+    # Serving
+
+    def _serve(self, destination: Destination) -> None:
+        """Wake idle connections, the last used first, and open what is missing."""
+        queue = destination.queue
+        if queue and destination.idle:
+            for connection in reversed(tuple(destination.idle)):
+                if not queue:
+                    return
+                if destination.idle.pop(connection, connection) is None:
+                    connection.wake()
+        if queue and not self._closing:
+            self._open_missing(destination)
+        elif destination.forgettable:
+            self._destinations.pop(destination.next_hop, None)
+
+    def _open_missing(self, destination: Destination) -> None:
+        settings = self._settings
+        if self._loop.time() < destination.quiet_until:
+            return
+        at_once = max(settings.at_first, len(destination.connections))
+        room = settings.per_destination - len(destination.connections) - destination.opening
+        wanted = min(len(destination.queue) - destination.opening, at_once - destination.opening, room)
+        for _ in range(wanted):
+            if self._count >= settings.total:
+                self._waiting[destination] = None
+                self._make_room()
+                return
+            self._count += 1
+            destination.opening += 1
+            task = self._loop.create_task(self._open(destination, destination.queue[0].tried))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        self._tick_later()
+
+    def _serve_waiting(self) -> None:
+        """The destinations that wait for a connection get one in turn."""
+        while self._waiting and self._count < self._settings.total:
+            destination = next(iter(self._waiting))
+            del self._waiting[destination]
+            self._serve(destination)
+
+    def _make_room(self) -> None:
+        """An idle connection gives its place to a destination that has none."""
+        for destination in self._destinations.values():
+            if destination.idle:
+                next(iter(destination.idle)).quit()
+                return
+
+    # Opening
+
+    async def _open(self, destination: Destination, tried: frozenset[str]) -> None:
+        """Make one connection; from `opened` on its place is counted as the connection's."""
+        try:
+            await self._connect(destination, tried)
+        except Refused as refusal:
+            self._give_back(destination)
+            self._open_failed(destination, tried, refusal)
+        except asyncio.CancelledError:
+            self._give_back(destination)
+            raise
+        if not self._closing:
+            self._serve(destination)
+            self._serve_waiting()
+            self._tick_later()
+
+    def _give_back(self, destination: Destination) -> None:
+        destination.opening -= 1
+        self._count -= 1
+
+    async def _connect(self, destination: Destination, tried: frozenset[str]) -> None:
+        """A connection to the first host that takes one. Raises Refused with what the last one said."""
+        route = targets(destination.next_hop, self._ourselves, self._shuffle, self._settings.port)
+        try:
+            found = await run(route, self._resolver, asyncio.gather)
+        except Unroutable as unroutable:
+            raise Refused(Stage.CONNECT, unroutable.reply, "") from None
+        hosts = frozenset(target.host for target in found)
+        candidates = [(target, address) for target in found if target.host not in tried for address in target.addresses]
+        refusal = Refused(Stage.CONNECT, NO_OTHER_HOST, "")
+        for target, address in candidates[: self._settings.addresses]:
+            try:
+                await self._connect_to(destination, target, address, hosts)
+                return
+            except Refused as refused:
+                refusal = refused
+        raise refusal
+
+    async def _connect_to(self, destination: Destination, target: Target, address: str, hosts: frozenset[str]) -> None:
+        label = f"{target.host}[{address}]:{target.port}"
+        session = ClientSession(self._hostname, self._extensions)
+        connection = Connection(self._loop, self, session, self._patience, target.host, label, hosts)
+        greeted = self._greeted[connection] = self._loop.create_future()
+        self._where[connection] = destination
+        try:
+            async with asyncio.timeout(self._connect_patience):
+                await self._loop.create_connection(lambda: connection, address, target.port)
+        except OSError as error:  # TimeoutError is one
+            del self._where[connection], self._greeted[connection]
+            problem = error.strerror or "timed out"
+            raise Refused(Stage.CONNECT, reply(450, "4.4.1", f"connect to {label}: {problem}"), label) from None
+        except asyncio.CancelledError:
+            self._where.pop(connection, None)
+            self._greeted.pop(connection, None)
+            raise
+        connection.deadline = self._loop.time() + self._patience[Stage.GREETING]
+        try:
+            await greeted
+        except asyncio.CancelledError:
+            connection.fail("ended: this server stops")
+            raise
+
+    def _open_failed(self, destination: Destination, tried: frozenset[str], refusal: Refused) -> None:
+        """No connection could be made. As long as others are there, or on their way, the jobs wait for those."""
+        now = self._loop.time()
+        queue = destination.queue
+        if tried:
+            for job in [job for job in queue if job.tried == tried]:
+                queue.remove(job)
+                self._settle_all(job, Judgement.DEFERRED, Answer(refusal.reply, refusal.host, ""))
+            return
+        destination.quiet_until = now + QUIET
+        if destination.connections or destination.opening:
+            return
+        judgement = judge_host(refusal.reply, refusal.stage)
+        if judgement is Judgement.DEFERRED:
+            destination.failures += 1
+            destination.last_refusal = refusal
+            destination.forget_at = now + self._settings.pause
+            if destination.failures >= self._settings.failures:
+                destination.dead_until = destination.forget_at
+        destination.quiet_until = 0.0
+        while queue:
+            self._settle_all(queue.popleft(), judgement, Answer(refusal.reply, refusal.host, ""))
+
+    def _settle_all(self, job: Job, judgement: Judgement, answer: Answer) -> None:
+        """`answer` for those who have heard nothing; what a host said before goes first."""
+        for recipient in job.recipients:
+            self._settle(job.message, recipient, judgement, job.held.get(recipient.number, answer))
+
+    # Time
+
+    def _tick_later(self) -> None:
+        if self._ticker is None and not self._closed:
+            self._ticker = self._loop.call_later(self._tick_length, self._tick)
+
+    def _tick(self) -> None:
+        """See to the deadlines, and forget the destinations that nothing is known about any more."""
+        self._ticker = None
+        now = self._loop.time()
+        for connection in tuple(self._where):
+            if now >= connection.deadline:
+                connection.expire()
+        for destination in tuple(self._destinations.values()):
+            if destination.failures and now >= destination.forget_at:
+                destination.failures = 0
+                self._serve(destination)
+        if self._where or self._destinations:
+            self._tick_later()

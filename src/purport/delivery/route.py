@@ -1,0 +1,117 @@
+"""Where mail for a domain goes next: the settings first, then the DNS (RFC 5321 section 5.1).
+
+company.com.example  ->  maildir
+almamater.edu.example  ->  mx:almamater.edu.example
+elsewhere.example  ->  smtp:relay.example.net:25
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from purport.dns.lookup import Evaluation, Question, Status
+from purport.dns.mx import MailHost, NoMailHosts, Shuffle, mail_hosts
+from purport.mail.reply import Reply, reply
+
+MAILDIR: Final = "maildir"
+SMTP_PORT: Final = 25
+LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
+
+FIXED = re.compile(r"smtp:(?P<host>\[[^\[\]]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The next hop of every domain, as the settings say it.
+
+    `domains` (A-labels, lower case) and `relay`, for all others, hold `maildir`, `smtp:HOST:PORT` or `mx`.
+    """
+
+    hostname: str
+    domains: Mapping[str, str] = field(default_factory=dict)
+    relay: str = "mx"
+
+    def next_hop(self, domain: str) -> str:
+        """`maildir`, `smtp:HOST:PORT` or `mx:DOMAIN`: recipients with the same one share transactions."""
+        domain = domain.lower().rstrip(".")
+        route = self.domains.get(domain, self.relay)
+        return f"mx:{domain}" if route == "mx" else route
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host to try: its name, its addresses in order, and the port."""
+
+    host: str
+    addresses: tuple[str, ...]
+    port: int
+
+
+class Unroutable(Exception):
+    """There is no host to try; `reply` is the reason, transient or permanent."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+def valid_route(route: str) -> bool:
+    """Whether `route` is something that `Routes` may hold."""
+    found = FIXED.fullmatch(route)
+    return route in (MAILDIR, "mx") if found is None else 0 < int(found["port"]) < 65536
+
+
+def targets(
+    next_hop: str, ourselves: frozenset[str], shuffle: Shuffle | None = None, port: int = SMTP_PORT
+) -> Evaluation[tuple[Target, ...]]:
+    """The hosts behind `smtp:HOST:PORT` or `mx:DOMAIN`, in the order they are to be tried. Raises Unroutable.
+
+    `ourselves` are this server's names: a domain whose mail would come back to us is refused, and of its hosts
+    only those preferred to us are tried (RFC 5321 section 5.1).
+    """
+    if next_hop.startswith("mx:"):
+        hosts = yield from _by_mx(next_hop.removeprefix("mx:"), ourselves, shuffle)
+        return tuple([Target(host.name, host.addresses, port) for host in hosts])
+    found = FIXED.fullmatch(next_hop)
+    if found is None:
+        raise Unroutable(reply(450, "4.3.5", f"No such route: {next_hop}"))
+    host = found["host"].strip("[]").lower()
+    addresses = _known_addresses(host) or (yield from _addresses(host))
+    return (Target(host, addresses, int(found["port"])),)
+
+
+def _by_mx(domain: str, ourselves: frozenset[str], shuffle: Shuffle | None) -> Evaluation[tuple[MailHost, ...]]:
+    if domain in ourselves or domain == "localhost":
+        raise Unroutable(reply(554, "5.4.6", f"Mail for {domain} loops back to this host"))
+    found = yield from mail_hosts(domain, shuffle, ourselves)
+    if isinstance(found, NoMailHosts):
+        raise Unroutable(found.reply)
+    return found.hosts
+
+
+def _known_addresses(host: str) -> tuple[str, ...]:
+    """The addresses that need no DNS."""
+    if host == "localhost":
+        return LOOPBACK
+    try:
+        return (str(ipaddress.ip_address(host.removeprefix("ipv6:"))),)
+    except ValueError:
+        return ()
+
+
+def _addresses(host: str) -> Evaluation[tuple[str, ...]]:
+    """The addresses of a host that the settings name: what is wrong with it is wrong here, so it is never final."""
+    answers = yield (Question(host, "AAAA"), Question(host, "A"))
+    addresses = [address for answer in answers if answer.status is Status.FOUND for address in answer.records]
+    if not addresses:
+        failed = any(answer.status is Status.FAILED for answer in answers)
+        raise Unroutable(
+            reply(451, "4.4.3", f"DNS lookup for {host} failed")
+            if failed
+            else reply(450, "4.4.4", f"Host {host} has no address")
+        )
+    return tuple(addresses)

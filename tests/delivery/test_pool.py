@@ -1,0 +1,448 @@
+"""Connections to next hops, over real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from purport.delivery.attempt import Answer, Job, Patience
+from purport.delivery.failure import Judgement
+from purport.delivery.pool import Pool, PoolSettings
+from purport.dns.lookup import Resolver
+from purport.dns.zone import StaticResolver
+from purport.mail.address import Mailbox
+from purport.mail.envelope import NO_PARAMETERS
+from purport.queue.store import QueuedMessage, QueuedRecipient
+from purport.smtp.extensions import ALL
+from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
+
+ALICE = Mailbox("alice", "example.com")
+SETTINGS = PoolSettings()
+PATIENCE = Patience()
+MESSAGE = b"From: alice@example.com\r\nSubject: t\r\n\r\nHello\r\n.dot\r\n"
+
+
+class Memory:
+    """A body in memory, or in pieces as from a file."""
+
+    def __init__(self, octets: bytes, *, whole: bool = True) -> None:
+        self._octets = octets
+        self._whole = whole
+        self.size = len(octets)
+
+    def octets(self) -> bytes | None:
+        return self._octets if self._whole else None
+
+    def pieces(self, size: int = 65536):
+        return (self._octets[at : at + size] for at in range(0, len(self._octets), size))
+
+
+def a_message(*local_parts: str, body: bytes = MESSAGE, whole: bool = True, next_hop: str = "") -> QueuedMessage:
+    recipients = [
+        QueuedRecipient(number, Mailbox(local_part, "company.com.example"), next_hop)
+        for number, local_part in enumerate(local_parts or ("bob",))
+    ]
+    trace = b"Received: by client.example; Mon, 23 Nov 2026 22:00:00 +0000\r\n"
+    return QueuedMessage("1M2QX7H40K2R9", 0.0, ALICE, NO_PARAMETERS, trace, Memory(body, whole=whole), recipients)
+
+
+class Outside:
+    """A pool and what it settled: (local part, judgement, answer), in order."""
+
+    def __init__(
+        self,
+        resolver: Resolver | None = None,
+        settings: PoolSettings = SETTINGS,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self.settled: list[tuple[str, Judgement, Answer]] = []
+        self._changed = asyncio.Event()
+        self.pool = Pool(
+            hostname="client.example",
+            resolver=resolver or StaticResolver({}),
+            extensions=ALL,
+            settle=self._settle,
+            settings=settings,
+            patience=patience,
+            shuffle=lambda hosts: None,
+        )
+
+    def _settle(self, message: QueuedMessage, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
+        self.settled.append((recipient.forward_path.local_part, judgement, answer))
+        self._changed.set()
+
+    async def __aenter__(self) -> Outside:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.pool.close(0.0)
+
+    def send(self, next_hop: str, message: QueuedMessage | None = None) -> None:
+        message = message or a_message()
+        self.pool.deliver(Job(message, message.recipients, next_hop, eightbit=False))
+
+    async def outcomes(self, count: int = 1) -> dict[str, tuple[Judgement, str]]:
+        async with asyncio.timeout(10):
+            while len(self.settled) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return {local_part: (judgement, str(answer.reply)) for local_part, judgement, answer in self.settled}
+
+
+def here(server: ScriptedServer) -> str:
+    return f"smtp:127.0.0.1:{server.port}"
+
+
+@on_loop
+async def test_a_message_is_relayed_as_it_is_with_our_trace_fields_on_top():
+    async with ScriptedServer("PIPELINING") as server, Outside() as outside:
+        message = a_message("bob", "carol")
+        outside.send(here(server), message)
+        assert await outside.outcomes(2) == {
+            "bob": (Judgement.RELAYED, "250 2.0.0 Ok: taken"),
+            "carol": (Judgement.RELAYED, "250 2.0.0 Ok: taken"),
+        }
+        assert server.messages == [message.trace + MESSAGE]
+        assert outside.settled[0][2].host == f"127.0.0.1[127.0.0.1]:{server.port}"
+
+
+@on_loop
+async def test_a_body_on_disk_is_sent_piece_by_piece():
+    body = b"From: alice@example.com\r\n\r\n" + b".x" * 30 + b"\r\n" + (b"." + b"y" * 70 + b"\r\n") * 20_000
+    async with ScriptedServer("PIPELINING") as server, Outside() as outside:
+        message = a_message(body=body, whole=False)
+        outside.send(here(server), message)
+        await outside.outcomes()
+        assert server.messages == [message.trace + body]
+
+
+@on_loop
+async def test_messages_share_a_connection_and_their_commands_leave_together():
+    async with ScriptedServer("PIPELINING") as server, Outside(settings=PoolSettings(per_destination=1)) as outside:
+        for _ in range(5):
+            outside.send(here(server))
+        await outside.outcomes(1)
+        await server.until(lambda: len(server.messages) == 5)
+        assert len(server.connections) == 1
+        outside.send(here(server))
+        await server.until(lambda: len(server.messages) == 6)
+        assert len(server.connections) == 1, "an idle connection is used again"
+
+
+@on_loop
+async def test_a_connection_is_left_after_its_last_transaction():
+    settings = PoolSettings(per_destination=1, reuse=2)
+    async with ScriptedServer("PIPELINING") as server, Outside(settings=settings) as outside:
+        for _ in range(5):
+            outside.send(here(server))
+        await server.until(lambda: len(server.messages) == 5)
+        assert [len(seen.messages) for seen in server.connections] == [2, 2, 1]
+        assert server.connections[0].commands[-1] == "QUIT"
+
+
+@on_loop
+async def test_an_idle_connection_says_quit():
+    async with ScriptedServer("PIPELINING") as server, Outside(patience=Patience(idle=0.05)) as outside:
+        outside.send(here(server))
+        await server.until(lambda: server.commands[-1:] == ["QUIT"])
+        await server.until(lambda: server.open == 0)
+
+
+@on_loop
+async def test_no_more_connections_than_the_limit_are_opened_to_one_destination():
+    settings = PoolSettings(per_destination=3)
+    async with ScriptedServer() as server, Outside(settings=settings) as outside:
+        for _ in range(30):
+            outside.send(here(server))
+        await server.until(lambda: len(server.messages) == 30)
+        assert server.most_open == 3
+
+
+@on_loop
+async def test_all_destinations_share_the_total_and_none_waits_for_ever():
+    settings = PoolSettings(total=2)
+    async with (
+        ScriptedServer() as first,
+        ScriptedServer() as second,
+        ScriptedServer() as third,
+        Outside(settings=settings) as outside,
+    ):
+        for server in (first, second, third):
+            for _ in range(4):
+                outside.send(here(server))
+        await third.until(lambda: len(third.messages) == 4)
+        await outside.outcomes(1)
+        assert outside.pool.connections <= 2
+        for server in (first, second, third):
+            await server.until(lambda server=server: len(server.messages) == 4)
+
+
+@pytest.mark.parametrize("offers", [("PIPELINING",), ()])
+@pytest.mark.parametrize(
+    ("beginning", "said", "judgement", "told"),
+    [
+        ("MAIL", "550 5.7.1 Submitter not allowed.", Judgement.FAILED, "550 5.7.1 Submitter not allowed."),
+        ("MAIL", "451 4.3.0 Later", Judgement.DEFERRED, "451 4.3.0 Later"),
+        ("RCPT", "550 5.1.1 Who?", Judgement.FAILED, "550 5.1.1 Who?"),
+        ("RCPT", "450 4.2.0 Greylisted", Judgement.DEFERRED, "450 4.2.0 Greylisted"),
+        ("RCPT", "552 5.5.3 Too many", Judgement.DEFERRED, "552 5.5.3 Too many"),
+        ("DATA", "554 5.5.1 No", Judgement.FAILED, "554 5.5.1 No"),
+        ("DATA", "451 4.3.0 No", Judgement.DEFERRED, "451 4.3.0 No"),
+        (".", "554 5.7.1 Spam", Judgement.FAILED, "554 5.7.1 Spam"),
+        (".", "452 4.3.1 Full", Judgement.DEFERRED, "452 4.3.1 Full"),
+        ("GREETING", "554 5.7.1 Blocked", Judgement.DEFERRED, "554 5.7.1 Blocked"),
+        ("GREETING", "521 5.3.2 No mail here", Judgement.FAILED, "521 5.3.2 No mail here"),
+        ("GREETING", "421 4.3.2 Busy", Judgement.DEFERRED, "421 4.3.2 Busy"),
+    ],
+)
+@on_loop
+async def test_a_refusal_at_each_stage(offers, beginning, said, judgement, told):
+    async with ScriptedServer(*offers) as server, Outside() as outside:
+        server.on(beginning, said)
+        outside.send(here(server), a_message("bob", "carol"))
+        assert await outside.outcomes(2) == {"bob": (judgement, told), "carol": (judgement, told)}
+        if beginning != "GREETING":
+            assert f"S: {told}" in outside.settled[0][2].transcript
+
+
+@on_loop
+async def test_recipients_of_one_message_may_fare_differently():
+    async with ScriptedServer("PIPELINING") as server, Outside() as outside:
+        server.on("RCPT TO:<bob", "550 5.1.1 No bob").on("RCPT TO:<carol", "450 4.2.0 Later")
+        outside.send(here(server), a_message("bob", "carol", "dave"))
+        assert await outside.outcomes(3) == {
+            "bob": (Judgement.FAILED, "550 5.1.1 No bob"),
+            "carol": (Judgement.DEFERRED, "450 4.2.0 Later"),
+            "dave": (Judgement.RELAYED, "250 2.0.0 Ok: taken"),
+        }
+        assert len(server.messages) == 1
+
+
+@on_loop
+async def test_an_old_server_is_spoken_to_with_helo():
+    async with ScriptedServer() as server, Outside() as outside:
+        server.on("EHLO", "502 5.5.1 EHLO?")
+        outside.send(here(server))
+        assert (await outside.outcomes())["bob"][0] is Judgement.RELAYED
+        assert server.commands[:2] == ["EHLO client.example", "HELO client.example"]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "text"),
+    [
+        ("GREETING", "lost while waiting for greeting"),
+        ("EHLO", "lost while waiting for EHLO"),
+        ("RCPT", "lost while waiting for RCPT TO"),
+        ("DATA", "lost while waiting for DATA"),
+    ],
+)
+@on_loop
+async def test_a_lost_connection_defers(beginning, text):
+    async with ScriptedServer() as server, Outside() as outside:
+        server.on(beginning, DROP)
+        outside.send(here(server))
+        judgement, told = (await outside.outcomes())["bob"]
+        assert judgement is Judgement.DEFERRED
+        assert text in told
+        assert "4.4.2" in told
+
+
+@on_loop
+async def test_a_connection_lost_after_the_end_of_data_may_mean_a_duplicate():
+    async with ScriptedServer("PIPELINING") as server, Outside() as outside:
+        server.on(".", DROP)
+        outside.send(here(server))
+        judgement, told = (await outside.outcomes())["bob"]
+        assert judgement is Judgement.DEFERRED
+        assert "may arrive twice" in told
+        assert len(server.connections) == 1, "it is not sent again at once"
+
+
+@on_loop
+async def test_a_used_connection_that_ends_before_a_reply_costs_nothing():
+    async with ScriptedServer() as server, Outside(settings=PoolSettings(per_destination=1)) as outside:
+        server.on("MAIL", "250 Ok", DROP, "250 Ok")
+        outside.send(here(server))
+        await outside.outcomes(1)
+        outside.send(here(server))
+        outcome = await outside.outcomes(2)
+        assert outcome["bob"][0] is Judgement.RELAYED
+        assert len(server.connections) == 2
+
+
+@on_loop
+async def test_a_fresh_connection_that_ends_before_a_reply_defers():
+    async with ScriptedServer() as server, Outside() as outside:
+        server.on("MAIL", "421 4.7.0 Not you")
+        outside.send(here(server))
+        assert await outside.outcomes() == {"bob": (Judgement.DEFERRED, "421 4.7.0 Not you")}
+        assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("beginning", "patience", "text"),
+    [
+        ("GREETING", Patience(greeting=0.05), "greeting"),
+        ("EHLO", Patience(hello=0.05), "EHLO"),
+        ("MAIL", Patience(mail=0.05), "MAIL FROM"),
+        ("RCPT", Patience(rcpt=0.05), "RCPT TO"),
+        ("DATA", Patience(data=0.05), "DATA"),
+        (".", Patience(end_of_data=0.05), "end of data; the message may arrive twice"),
+    ],
+)
+@on_loop
+async def test_a_server_that_says_nothing_is_given_up_after_its_time(beginning, patience, text):
+    async with ScriptedServer() as server, Outside(patience=patience) as outside:
+        server.on(beginning, HANG)
+        outside.send(here(server))
+        judgement, told = (await outside.outcomes())["bob"]
+        assert judgement is Judgement.DEFERRED
+        assert told.endswith(f"timed out while waiting for {text}")
+
+
+@on_loop
+async def test_a_server_that_drips_a_reply_is_given_up_too():
+    async with ScriptedServer() as server, Outside(patience=Patience(mail=0.2)) as outside:
+        server.on("MAIL", b"250-" + b"x" * 100)
+        outside.send(here(server))
+        assert "timed out" in (await outside.outcomes())["bob"][1]
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00\xff\r\n", b"250-a\r\n550 b\r\n", b"250 a\n", b"x" * 100_000, b"250-x\r\n" * 10_000]
+)
+@on_loop
+async def test_a_hostile_reply_ends_the_connection_and_defers(garbage):
+    async with ScriptedServer() as server, Outside() as outside:
+        server.on("MAIL", garbage)
+        outside.send(here(server))
+        judgement, told = (await outside.outcomes())["bob"]
+        assert judgement is Judgement.DEFERRED
+        assert "protocol error" in told
+        await server.until(lambda: server.open == 0)
+
+
+TWO_HOSTS = {
+    "company.com.example": [{"MX": [10, "mx1.company.com.example"]}, {"MX": [20, "mx2.company.com.example"]}],
+    "mx1.company.com.example": [{"A": "127.0.0.2"}],
+    "mx2.company.com.example": [{"A": "127.0.0.3"}],
+}
+
+
+@on_loop
+async def test_the_next_host_is_tried_when_one_cannot_be_reached():
+    async with (
+        ScriptedServer(address="127.0.0.3") as second,
+        Outside(StaticResolver(TWO_HOSTS), PoolSettings(port=second.port)) as outside,
+    ):
+        outside.send("mx:company.com.example")
+        await outside.outcomes()
+        assert outside.settled[0][2].host == f"mx2.company.com.example[127.0.0.3]:{second.port}"
+
+
+@pytest.mark.parametrize("beginning", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "."])
+@on_loop
+async def test_the_next_host_is_tried_when_one_says_not_now(beginning):
+    async with ScriptedServer(address="127.0.0.2") as first:
+        first.on(beginning, "450 4.2.1 Not now")
+        async with (
+            ScriptedServer(address="127.0.0.3", port=first.port) as second,
+            Outside(StaticResolver(TWO_HOSTS), PoolSettings(port=first.port)) as outside,
+        ):
+            outside.send("mx:company.com.example", a_message("bob", "carol"))
+            assert set((await outside.outcomes(2)).values()) == {(Judgement.RELAYED, "250 2.0.0 Ok: taken")}
+            assert len(second.messages) == 1
+
+
+@on_loop
+async def test_a_message_refused_for_good_is_not_tried_elsewhere():
+    async with ScriptedServer(address="127.0.0.2") as first:
+        first.on("RCPT", "550 5.1.1 No")
+        async with (
+            ScriptedServer(address="127.0.0.3", port=first.port) as second,
+            Outside(StaticResolver(TWO_HOSTS), PoolSettings(port=first.port)) as outside,
+        ):
+            outside.send("mx:company.com.example")
+            assert (await outside.outcomes())["bob"] == (Judgement.FAILED, "550 5.1.1 No")
+            assert not second.connections
+
+
+@on_loop
+async def test_what_the_first_host_said_is_told_when_there_is_no_second():
+    async with ScriptedServer(address="127.0.0.2") as first:
+        first.on("RCPT TO:<bob", "450 4.2.0 Greylisted")
+        async with Outside(StaticResolver(TWO_HOSTS), PoolSettings(port=first.port)) as outside:
+            outside.send("mx:company.com.example", a_message("bob", "carol"))
+            assert await outside.outcomes(2) == {
+                "bob": (Judgement.DEFERRED, "450 4.2.0 Greylisted"),
+                "carol": (Judgement.RELAYED, "250 2.0.0 Ok: taken"),
+            }
+
+
+@pytest.mark.parametrize(
+    ("zone", "judgement", "told"),
+    [
+        ({"company.com.example": [{"MX": [0, "."]}]}, Judgement.FAILED, "556 5.1.10"),
+        ({}, Judgement.FAILED, "550 5.1.2"),
+        ({"company.com.example": ["TIMEOUT"]}, Judgement.DEFERRED, "451 4.4.3"),
+        ({"company.com.example": [{"MX": [0, "client.example"]}]}, Judgement.FAILED, "554 5.4.6"),
+        ({"company.com.example": [{"MX": [0, "gone.example"]}]}, Judgement.FAILED, "550 5.4.4"),
+    ],
+)
+@on_loop
+async def test_a_domain_without_a_host_to_ask(zone, judgement, told):
+    async with Outside(StaticResolver(zone)) as outside:
+        outside.send("mx:company.com.example")
+        found, said = (await outside.outcomes())["bob"]
+        assert found is judgement
+        assert said.startswith(told)
+
+
+@on_loop
+async def test_a_destination_that_cannot_be_reached_again_and_again_is_left_alone():
+    async with ScriptedServer() as server:
+        nowhere = here(server)
+    async with Outside(settings=PoolSettings(failures=2, pause=60.0)) as outside:
+        for count in (1, 2):
+            outside.send(nowhere)
+            assert "connect to" in (await outside.outcomes(count))["bob"][1]
+        outside.send(nowhere)
+        assert len(outside.settled) == 3, "settled without trying"
+        judgement, answer = outside.settled[2][1:]
+        assert judgement is Judgement.DEFERRED
+        assert str(answer.reply).startswith("450 4.4.1 Delivery temporarily suspended: 450 4.4.1 connect to")
+        server.port = int(nowhere.rpartition(":")[2])
+        async with server:
+            outside.pool.revive()
+            outside.send(nowhere)
+            assert (await outside.outcomes(4))["bob"][0] is Judgement.RELAYED
+
+
+@on_loop
+async def test_a_destination_left_alone_is_tried_again_after_its_pause():
+    async with ScriptedServer() as server:
+        nowhere = here(server)
+    async with Outside(settings=PoolSettings(failures=1, pause=0.05), patience=Patience(idle=0.05)) as outside:
+        outside.send(nowhere)
+        await outside.outcomes(1)
+        async with asyncio.timeout(5):
+            while outside.pool.destinations:
+                await asyncio.sleep(0.01)
+        server.port = int(nowhere.rpartition(":")[2])
+        async with server:
+            outside.send(nowhere)
+            assert (await outside.outcomes(2))["bob"][0] is Judgement.RELAYED
+
+
+@on_loop
+async def test_stopping_finishes_what_runs_and_breaks_off_the_rest():
+    async with ScriptedServer() as server:
+        server.on(".", HANG)
+        outside = Outside()
+        outside.send(here(server))
+        await server.until(lambda: server.messages)
+        await outside.pool.close(0.05)
+        judgement, told = (await outside.outcomes())["bob"]
+        assert judgement is Judgement.DEFERRED
+        assert "this server stops" in told
