@@ -48,7 +48,7 @@ def authorized(policy: SubmitterPolicy, facts: MailFacts) -> Verdict:
 
 
 def header_agrees(policy: SubmitterPolicy, facts: MessageFacts) -> list[Verdict]:
-    """Whether there is a PRA; whether it is the submitter; where none was named, whether the client may speak for it."""
+    """Whether there is a PRA, and whether it is the submitter; without one, whether the PRA is authorised."""
     submitter, pra = facts.mail.submitter, facts.pra
     if pra is None:
         return [(Rule(MATCHES, "skip", 'check_pra = "never"'), None)]

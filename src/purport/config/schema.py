@@ -1,0 +1,138 @@
+"""The settings, typed, with their defaults and what each is for: sample, manual and check are made from this."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the settings file: unknown keys are errors."""
+
+
+class Dns(Table, frozen=True):
+    """Who answers questions about domains."""
+
+    servers: Annotated[list[str], Meta(description="resolvers as HOST or HOST:PORT; empty: the system's")] = []
+    zone: Annotated[
+        str,
+        Meta(description="a JSON file that answers every question instead of the DNS: for demonstrations and tests"),
+    ] = ""
+    timeout: Annotated[Seconds, Meta(description="seconds for one try with one resolver")] = 5.0
+    cache_entries: Annotated[Count, Meta(description="answers kept in memory")] = 50_000
+
+
+class Domain(Table, frozen=True):
+    """A domain that mail is received for."""
+
+    name: Annotated[str, Meta(description="the domain")]
+    mailboxes: Annotated[
+        list[str] | None, Meta(description="its local parts; left out: every local part exists. postmaster always does")
+    ] = None
+    deliver: Annotated[str, Meta(description='"maildir", "smtp:HOST:PORT" or "mx"')] = "maildir"
+
+
+class Listener(Table, frozen=True):
+    """An address to listen on."""
+
+    bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
+    service: Annotated[Literal["mx"], Meta(description="what is spoken there: mx is SMTP between servers")] = "mx"
+    xclient: Annotated[
+        list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
+    ] = []
+
+
+class Submitter(Table, frozen=True):
+    """Who is responsible for a message (RFC 4405, 4406, 4407)."""
+
+    offer: Annotated[bool, Meta(description="offer SUBMITTER in the EHLO reply")] = True
+    check_pra: Annotated[
+        Literal["when-submitted", "always", "never"],
+        Meta(
+            description="compare the header's responsible address with the submitter when one was named; always: "
+            "check that address by Sender ID where none was named; never: leave the header alone"
+        ),
+    ] = "when-submitted"
+    reject_at: Annotated[
+        Literal["mail", "rcpt", "data"], Meta(description="the command at which an unauthorised submitter is refused")
+    ] = "mail"
+    on_temperror: Annotated[
+        Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
+    ] = "accept"
+    local_part_case: Annotated[
+        Literal["exact", "ignore"],
+        Meta(description="whether the case of local parts counts when addresses are compared"),
+    ] = "exact"
+
+
+class Spf(Table, frozen=True):
+    """SPF of the reverse-path (RFC 7208)."""
+
+    on_fail: Annotated[
+        Literal["tag", "reject"], Meta(description="tag: a Received-SPF field says it; reject: 550 5.7.23 at MAIL")
+    ] = "tag"
+    check_helo: Annotated[bool, Meta(description="check the hello domain too")] = False
+
+
+class Limits(Table, frozen=True):
+    """What a client may cost."""
+
+    message_size: Annotated[Count, Meta(description="octets of a message")] = 52_428_800
+    recipients: Annotated[Count, Meta(description="recipients of one transaction")] = 1000
+    errors: Annotated[Count, Meta(description="errors of one session before 421")] = 20
+    connections: Annotated[Count, Meta(description="connections in all")] = 10_000
+    connections_per_client: Annotated[Count, Meta(description="connections of one client address")] = 50
+    command_seconds: Annotated[Seconds, Meta(description="seconds a client may take for a command")] = 300.0
+    data_seconds: Annotated[
+        Seconds, Meta(description="seconds a client may take for mail data, and one more for each KiB")
+    ] = 180.0
+    memory_threshold: Annotated[
+        Count, Meta(description="octets of a message held in memory; a larger one goes to disk while it arrives")
+    ] = 262_144
+
+
+class Queue(Table, frozen=True):
+    """Messages that wait."""
+
+    hold: Annotated[bool, Meta(description="hold every new message until it is released")] = False
+    min_backoff: Annotated[Seconds, Meta(description="seconds to the second attempt")] = 300.0
+    max_backoff: Annotated[Seconds, Meta(description="most seconds between attempts")] = 4000.0
+    lifetime: Annotated[Seconds, Meta(description="seconds until an undelivered message is returned")] = 432_000.0
+
+
+class Relay(Table, frozen=True):
+    """Mail for domains that are not ours."""
+
+    default: Annotated[str, Meta(description='"mx" or "smtp:HOST:PORT"')] = "mx"
+    networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
+    concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
+
+
+class Ledger(Table, frozen=True):
+    """The record of every transaction, for `purport explain`."""
+
+    retention_days: Annotated[Count, Meta(description="days after which a day's records are deleted")] = 30
+
+
+class Settings(Table, frozen=True):
+    """The whole file."""
+
+    hostname: Annotated[str, Meta(description="our name: in the greeting, in Received fields, in reports")]
+    listener: Annotated[list[Listener], Meta(min_length=1, description="addresses to listen on")]
+    state_dir: Annotated[
+        str, Meta(description="spool, ledger, control socket and Maildirs; relative to the folder of this file")
+    ] = "state"
+    workers: Annotated[int, Meta(ge=1, le=1, description="processes; one serves all listeners")] = 1
+    dns: Dns = field(default_factory=Dns)
+    domain: Annotated[list[Domain], Meta(description="domains that mail is received for")] = []
+    submitter: Submitter = field(default_factory=Submitter)
+    spf: Spf = field(default_factory=Spf)
+    limits: Limits = field(default_factory=Limits)
+    queue: Queue = field(default_factory=Queue)
+    relay: Relay = field(default_factory=Relay)
+    ledger: Ledger = field(default_factory=Ledger)
