@@ -47,7 +47,7 @@ class CannotForward(Exception):
         self.reply = reply
 
 
-def without_text(terms: Terms) -> str | None:
+def without_text(_terms: Terms) -> str | None:
     """The offer of an extension whose keyword stands alone."""
     return ""
 

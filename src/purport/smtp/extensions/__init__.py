@@ -1,0 +1,17 @@
+"""The SMTP extensions of this server and client, one file each. ALL is the order of the EHLO reply."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from purport.smtp.extension import Extension
+from purport.smtp.extensions import eightbitmime, enhancedstatuscodes, pipelining, size, submitter, xclient
+
+ALL: Final[tuple[Extension, ...]] = (
+    pipelining.EXTENSION,
+    size.EXTENSION,
+    eightbitmime.EXTENSION,
+    enhancedstatuscodes.EXTENSION,
+    submitter.EXTENSION,
+    xclient.EXTENSION,
+)

@@ -1,0 +1,93 @@
+"""What the sessions of one listener share, worked out once: limits, the table, the EHLO reply.
+
+S: 250-mx.company.com.example
+S: 250-PIPELINING
+S: 250 SUBMITTER
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from purport.mail.reply import BAD_SEQUENCE, UNKNOWN_COMMAND, Reply, reply
+from purport.smtp.command import Known
+from purport.smtp.extension import Extension, Terms
+from purport.smtp.extensions import ALL
+from purport.smtp.state import TRANSITIONS, with_rows
+
+COMMAND_OCTETS: Final = 512  # RFC 5321 section 4.5.3.1.4, CRLF counted
+RECIPIENTS: Final = 1000  # of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least
+ERRORS: Final = 20  # as Postfix's smtpd_hard_error_limit
+MESSAGE_OCTETS: Final = 52428800  # 50 MiB: what large mail services take, base64 included
+
+# As Postfix's smtpd_forbidden_commands: what a browser or a port scanner says is not worth a dialogue.
+NOT_SMTP: Final = reply(421, "4.7.0", "This is not SMTP; closing connection")
+FOREIGN_VERBS: Final = frozenset({b"GET", b"POST", b"CONNECT"})
+
+
+@final
+class Dialect:
+    """What may be said in a session on some terms."""
+
+    __slots__ = ("_verbs", "checks", "commands", "hello_reply", "limits", "mail", "rcpt", "table", "terms")
+
+    def __init__(self, hostname: str, extensions: tuple[Extension, ...], terms: Terms, *, extended: bool) -> None:
+        offers = [(extension, extension.offer(terms)) for extension in extensions]
+        offered = [(extension, offer) for extension, offer in offers if offer is not None]
+        self.terms = terms
+        # Verbs are known from the start, as XCLIENT may come before EHLO; parameters are in force after EHLO alone
+        # (RFC 5321 section 4.1.1.1).
+        self.table = with_rows(TRANSITIONS, [extension.verbs for extension, _ in offered])
+        self.commands = {verb: read for extension, _ in offered for verb, read in extension.commands.items()}
+        self._verbs = frozenset(verb for row in self.table.values() for verb in row if verb.isalpha())
+        in_force = [extension for extension, _ in offered] if extended else []
+        self.mail: Known = {owned.keyword.encode("ascii"): owned for one in in_force for owned in one.mail}
+        self.rcpt: Known = {owned.keyword.encode("ascii"): owned for one in in_force for owned in one.rcpt}
+        self.checks = [extension.check for extension in in_force if extension.check is not None]
+        self.limits: Mapping[bytes, int] = {  # octets of a line, CRLF counted
+            b"MAIL": COMMAND_OCTETS + sum(extension.mail_octets for extension in in_force),
+            b"RCPT": COMMAND_OCTETS + sum(extension.rcpt_octets for extension in in_force),
+        }
+        keywords = [f"{extension.keyword} {offer}".rstrip() for extension, offer in offered] if extended else []
+        self.hello_reply = Reply(250, "", (hostname, *keywords)).octets()
+
+    def misplaced(self, verb: bytes) -> Reply:
+        """The reply to a command that may not come here."""
+        if verb in self._verbs:
+            return BAD_SEQUENCE
+        if verb in FOREIGN_VERBS or (verb and not verb[:1].isalpha()):
+            return NOT_SMTP
+        return UNKNOWN_COMMAND
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the sessions of one listener share.
+
+    * `message_octets`: the largest message; what SIZE offers.
+    * `recipients`: of one transaction; the next ones get 452, and the client sends to them in another transaction.
+    * `errors`: so many 5yz replies without an accepted message between them end the session with 421.
+    """
+
+    hostname: str
+    extensions: tuple[Extension, ...] = ALL
+    message_octets: int = MESSAGE_OCTETS
+    recipients: int = RECIPIENTS
+    errors: int = ERRORS
+    software: str = "Purport"
+    greeting: bytes = field(init=False)
+    dialects: Mapping[tuple[bool, bool], Dialect] = field(init=False)  # by (XCLIENT allowed, EHLO rather than HELO)
+
+    def __post_init__(self) -> None:
+        greeting = Reply(220, "", (f"{self.hostname} ESMTP {self.software}".rstrip(),))
+        dialects = {
+            (allowed, extended): Dialect(
+                self.hostname, self.extensions, Terms(self.message_octets, allowed), extended=extended
+            )
+            for allowed in (False, True)
+            for extended in (False, True)
+        }
+        object.__setattr__(self, "greeting", greeting.octets())
+        object.__setattr__(self, "dialects", dialects)

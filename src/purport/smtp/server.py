@@ -1,0 +1,354 @@
+"""The server's side of SMTP: octets in, events out, answers in, octets out (RFC 5321 section 4).
+
+    session.receive(b"MAIL FROM:<alice@example.com>\r\n")
+    session.next_event()            ->  Mail(reverse_path, parameters)
+    session.answer(SENDER_OK)
+    session.to_send()               ->  b"250 2.1.0 Ok\r\n"
+
+A command that needs no decision is answered here. One that does is an event, and nothing more is read until it is
+answered: so replies come in the order of the commands, however many of them were sent at once (RFC 2920 section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, final
+
+from purport.mail import reply as replies
+from purport.mail.reply import Rejected, Reply, reply
+from purport.smtp.command import hello_domain, mail_argument, rcpt_argument
+from purport.smtp.data import CRLF, DataReader
+from purport.smtp.event import Data, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
+from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
+from purport.smtp.state import CLOSED, READY, START, TRANSACTION, State
+
+__all__ = ["Profile", "ServerSession"]
+
+# A line up to here is read whole, so that the limit of its own verb answers for it (500 5.5.6). What is longer is
+# thrown away as it arrives. More than any extension of this server allows.
+READ_OCTETS: Final = 4096
+DRAIN_OCTETS: Final = 1048576  # of one line, thrown away: who sends more of it than that is no SMTP client
+CR: Final = 13
+WHITE_SPACE: Final = b" \t"  # tolerated at the end of a line (RFC 5321 section 4.1.1)
+
+UNREAD_LINE: Final = reply(500, "5.5.2", "Line too long to be read")
+NUL_IN_COMMAND: Final = reply(500, "5.5.2", "A command holds no NUL")
+NEEDS_NO_ARGUMENT: Final = reply(501, "5.5.4", "This command has no argument")
+NEEDS_ARGUMENT: Final = reply(501, "5.5.4", "This command needs an argument")
+NOT_VERIFIED: Final = reply(252, "2.0.0", "Cannot VRFY user, but will take mail for it and try to deliver")
+NO_EXPN: Final = reply(502, "5.5.1", "EXPN is not available")
+HELP: Final = reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT")
+
+END: Final = b"."  # stands for the end of data where a verb is asked for
+DATA_EVENT: Final = Data()
+END_EVENT: Final = EndOfData()
+RESET_EVENT: Final = Reset()
+QUIT_EVENT: Final = Quit()
+
+# Replies that are given all the time, as they go on the wire; by identity, as hashing one costs more than writing it.
+WIRE: Final = {id(common): common.octets() for common in vars(replies).values() if isinstance(common, Reply)}
+
+
+@final
+class ServerSession:
+    """One SMTP session, from the greeting to QUIT."""
+
+    __slots__ = (
+        "_buffer",
+        "_data",
+        "_dialect",
+        "_drained",
+        "_errors",
+        "_profile",
+        "_recipients",
+        "_row",
+        "_sending",
+        "_start",
+        "_unanswered",
+        "_xclient_allowed",
+        "state",
+    )
+
+    def __init__(self, profile: Profile, *, xclient_allowed: bool = False) -> None:
+        self._profile = profile
+        self._xclient_allowed = xclient_allowed
+        self._dialect = profile.dialects[xclient_allowed, True]
+        self._buffer = b""  # octets received; those before `_start` have been read
+        self._start = 0
+        self._sending = b""
+        self._unanswered: bytes | None = None  # the verb whose event waits for an answer
+        self._data: DataReader | None = None  # while mail data is being read
+        self._drained = -1  # octets thrown away of a line that is too long, or -1
+        self._errors = 0
+        self._recipients = 0
+        self._enter(START)
+
+    # What the shell does
+
+    def greet(self) -> None:
+        """Queue the greeting; once, before anything else."""
+        self._sending += self._profile.greeting
+
+    def receive(self, octets: bytes) -> None:
+        """The next octets from the client."""
+        if self.state is CLOSED:
+            return
+        if self._start == len(self._buffer):
+            self._buffer = octets
+        else:
+            self._buffer = self._buffer[self._start :] + octets
+        self._start = 0
+
+    def next_event(self) -> Event | None:
+        """What the client wants, in order; None when more has to arrive.
+
+        Raises RuntimeError while the last event (MessageOctets and Quit aside) is unanswered.
+        """
+        if self._unanswered is not None:
+            raise RuntimeError(f"{self._unanswered.decode('latin-1')} has not been answered")
+        while True:
+            if self._data is not None:
+                return self._read_data(self._data)
+            line = self._read_line()
+            if line is None:
+                return None
+            event = self._command(line)
+            if event is not None:
+                return event
+
+    def answer(self, answer: Reply) -> None:
+        """The reply to the last event. An accepting one to Hello or Xclient is replaced by what the protocol says
+        there: the EHLO reply with its keywords, a new greeting."""
+        verb = self._unanswered
+        if verb is None:
+            raise RuntimeError("there is nothing to answer")
+        self._unanswered = None
+        if answer.code < 400:
+            self._accepted(verb, answer)
+            return
+        if verb is END:  # whatever the reply, the transaction is over (RFC 5321 section 4.1.1.4)
+            self._enter(READY)
+        self._say(answer)
+
+    def to_send(self) -> bytes:
+        """The octets to write."""
+        octets = self._sending
+        self._sending = b""
+        return octets
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over: write what `to_send()` gives, and close the connection."""
+        return self.state is CLOSED
+
+    # Answers
+
+    def _accepted(self, verb: bytes, answer: Reply) -> None:
+        """An accepting reply: the session moves to where the table says."""
+        state = self._row[verb]
+        octets = b""
+        if verb == b"RCPT":
+            self._recipients += 1
+        elif verb == b"MAIL":
+            self._recipients = 0
+        elif verb is END:
+            self._errors = 0
+        elif verb == b"DATA":
+            self._data = DataReader(self._profile.message_octets)
+        elif verb == b"EHLO" or verb == b"HELO":
+            self._dialect = self._profile.dialects[self._xclient_allowed, verb == b"EHLO"]
+            octets = self._dialect.hello_reply
+        elif verb == b"XCLIENT":  # the session starts over (Postfix XCLIENT_README)
+            self._dialect = self._profile.dialects[self._xclient_allowed, True]
+            octets = self._profile.greeting
+        self._enter(state)
+        self._sending += octets or WIRE.get(id(answer)) or answer.octets()
+
+    def _say(self, given: Reply) -> None:
+        """A reply that does not move the session; but it ends with 421, and with too many errors."""
+        self._sending += WIRE.get(id(given)) or given.octets()
+        if given.code == 421:
+            self._enter(CLOSED)
+        elif given.code >= 500:
+            self._errors += 1
+            if self._errors >= self._profile.errors:
+                self._say(replies.TOO_MANY_ERRORS)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._row = self._dialect.table[state]
+
+    # Lines
+
+    def _read_line(self) -> bytes | None:
+        """The next line without its CRLF, whatever else it holds; None where there is none yet.
+
+        The first LF of what is unread tells: it ends the line, or it is bare. A bare one is answered at once, as who
+        sends it waits for a reply; what follows up to a true CRLF is thrown away, so none of it is run as a command.
+        """
+        while self.state is not CLOSED:
+            buffer, start = self._buffer, self._start
+            if self._drained >= 0:
+                if not self._drain():
+                    return None
+                continue
+            end = buffer.find(b"\n", start, start + READ_OCTETS)
+            if end > start and buffer[end - 1] == CR:
+                self._start = end + 1
+                return buffer[start : end - 1]
+            if end >= 0:
+                self._say(replies.BARE_LINE_ENDING)
+            elif len(buffer) - start >= READ_OCTETS:
+                self._say(UNREAD_LINE if buffer[start : start + 1].isalpha() else NOT_SMTP)
+            else:
+                if start == len(buffer):
+                    self._forget()
+                return None
+            self._drained = 0
+        self._forget()
+        return None
+
+    def _drain(self) -> bool:
+        """Throw away what there is of a line that was answered before its end; True at its end."""
+        buffer, start = self._buffer, self._start
+        end = buffer.find(CRLF, start)
+        if end >= 0:
+            self._drained += end - start
+            self._start = end + len(CRLF)
+        else:
+            self._forget()
+            if buffer.endswith(b"\r"):  # perhaps the first half of the end
+                self._buffer = b"\r"
+            self._drained += len(buffer) - start - len(self._buffer)
+        if self._drained > DRAIN_OCTETS:
+            self._say(replies.TOO_MANY_ERRORS)
+        elif end >= 0:
+            self._drained = -1
+        return end >= 0 or self.state is CLOSED
+
+    def _forget(self) -> None:
+        """Let go of the octets that were read: an idle session keeps none."""
+        self._buffer = b""
+        self._start = 0
+
+    # Commands
+
+    def _command(self, line: bytes) -> Event | None:
+        """Answer a command, or make an event of it."""
+        try:
+            verb, argument = self._expected_verb(line)
+            command = COMMANDS.get(verb)
+            event = command(self, argument) if command is not None else self._dialect.commands[verb](argument)
+        except Rejected as rejected:
+            self._say(rejected.reply)
+            return None
+        if event is not None and event is not QUIT_EVENT:
+            self._unanswered = verb
+        return event
+
+    def _expected_verb(self, line: bytes) -> tuple[bytes, bytes]:
+        """The verb of a line in upper case and its argument, where that verb may come now. Raises Rejected."""
+        if b"\r" in line:
+            raise Rejected(replies.BARE_LINE_ENDING)
+        if b"\0" in line:
+            raise Rejected(NUL_IN_COMMAND)
+        verb, _, argument = line.partition(b" ")
+        verb = verb.upper()
+        dialect = self._dialect
+        if len(line) > COMMAND_OCTETS - 2 and len(line) + 2 > dialect.limits.get(verb, COMMAND_OCTETS):
+            raise Rejected(replies.LINE_TOO_LONG)
+        if verb not in self._row:
+            raise Rejected(dialect.misplaced(verb))
+        return verb, argument.rstrip(WHITE_SPACE)
+
+    def _ehlo(self, argument: bytes) -> Event:
+        return Hello("EHLO", hello_domain(argument))
+
+    def _helo(self, argument: bytes) -> Event:
+        return Hello("HELO", hello_domain(argument))
+
+    def _mail(self, argument: bytes) -> Event:
+        dialect = self._dialect
+        reverse_path, parameters = mail_argument(argument, dialect.mail)
+        if parameters.items:
+            for check in dialect.checks:
+                refusal = check(parameters, dialect.terms)
+                if refusal is not None:
+                    raise Rejected(refusal)
+        return Mail(reverse_path, parameters)
+
+    def _rcpt(self, argument: bytes) -> Event:
+        forward_path, parameters = rcpt_argument(argument, self._dialect.rcpt)
+        if self._recipients >= self._profile.recipients:
+            raise Rejected(replies.TOO_MANY_RECIPIENTS)
+        return Rcpt(forward_path, parameters)
+
+    def _data_command(self, argument: bytes) -> Event:
+        without_argument(argument)
+        return DATA_EVENT
+
+    def _rset(self, argument: bytes) -> Event | None:
+        without_argument(argument)
+        if self.state in TRANSACTION:
+            return RESET_EVENT
+        self._say(replies.OK)
+        return None
+
+    def _quit(self, argument: bytes) -> Event:
+        without_argument(argument)
+        self._say(replies.BYE)
+        self._enter(CLOSED)
+        return QUIT_EVENT
+
+    def _noop(self, _argument: bytes) -> None:
+        self._say(replies.OK)
+
+    def _help(self, _argument: bytes) -> None:
+        self._say(HELP)
+
+    def _vrfy(self, argument: bytes) -> None:
+        self._say(NOT_VERIFIED if argument else NEEDS_ARGUMENT)
+
+    def _expn(self, argument: bytes) -> None:
+        self._say(NO_EXPN if argument else NEEDS_ARGUMENT)
+
+    # Mail data
+
+    def _read_data(self, reader: DataReader) -> Event | None:
+        if not reader.ended:
+            octets = self._buffer[self._start :] if self._start else self._buffer
+            self._forget()
+            if not octets:
+                return None
+            piece = reader.feed(octets)
+            if reader.ended:
+                self._buffer = reader.rest
+            if piece:
+                return MessageOctets(piece)
+            if not reader.ended:
+                return None
+        self._data = None
+        self._unanswered = END
+        fault = reader.fault
+        return END_EVENT if fault is None else EndOfData(fault)
+
+
+def without_argument(argument: bytes) -> None:
+    """RFC 5321 section 4.1.1: a command that has no argument gets 501 for one. Raises Rejected."""
+    if argument:
+        raise Rejected(NEEDS_NO_ARGUMENT)
+
+
+COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] = {
+    b"MAIL": ServerSession._mail,
+    b"RCPT": ServerSession._rcpt,
+    b"DATA": ServerSession._data_command,
+    b"EHLO": ServerSession._ehlo,
+    b"HELO": ServerSession._helo,
+    b"RSET": ServerSession._rset,
+    b"QUIT": ServerSession._quit,
+    b"NOOP": ServerSession._noop,
+    b"VRFY": ServerSession._vrfy,
+    b"EXPN": ServerSession._expn,
+    b"HELP": ServerSession._help,
+}
