@@ -17,12 +17,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import memory
 import servers
 from load import Run, accept, relay
 from paths import PROJECT
-from support.peers import free_port
+from support.peers import free_port, wait_for
 
 MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
 
@@ -34,23 +35,36 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def compare(name: str, runs: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
-    """Interleaved runs of both, after one of each that does not count."""
-    ours()
-    theirs()
-    mine: list[Run] = []
-    peers: list[Run] = []
+def compare(name: str, runs: int, sides: dict[str, Callable[[], Run]]) -> dict[str, list[Run]]:
+    """Interleaved runs of all sides, after one of each that does not count."""
+    for work in sides.values():
+        work()
+    measured: dict[str, list[Run]] = {side: [] for side in sides}
     for number in range(runs):
-        mine.append(ours())
-        peers.append(theirs())
-        say(f"  {name}, run {number + 1}: Purport {mine[-1].rate:,.0f}/s, Postfix {peers[-1].rate:,.0f}/s")
-    return mine, peers
+        for side, work in sides.items():
+            measured[side].append(work())
+        told = ", ".join(f"{side} {found[-1].rate:,.0f}/s {found[-1].cpu:.3f} ms" for side, found in measured.items())
+        say(f"  {name}, run {number + 1}: {told}")
+    return measured
 
 
-def rate_row(work: str, pair: tuple[list[Run], list[Run]], goal: float) -> Row:
-    """Messages a second, and how many times the peer's."""
-    mine, peers = (statistics.median(run.rate for run in side) for side in pair)
-    return work, f"{mine:,.0f}/s", f"Postfix {peers:,.0f}/s", f"{mine / peers:.2f} times", verdict(mine / peers, goal)
+def rate_row(work: str, measured: dict[str, list[Run]], goal: float) -> Row:
+    """Messages a second, and how many times the peers'; the goal is for the first peer."""
+    mine, *peers = [statistics.median(run.rate for run in runs) for runs in measured.values()]
+    _, *names = measured
+    told = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in zip(names, peers, strict=True))
+    ratios = "; ".join(f"{mine / rate:.2f} times" for rate in peers)
+    return work, f"{mine:,.0f}/s", told, ratios, verdict(mine / peers[0], goal)
+
+
+def cpu_row(measured: dict[str, list[Run]], goal: float) -> Row:
+    """CPU milliseconds a message, beside the peers'."""
+    mine, *peers = [statistics.median(run.cpu for run in runs) for runs in measured.values()]
+    _, *names = measured
+    told = ", ".join(f"{name} {cpu:.3f} ms" for name, cpu in zip(names, peers, strict=True))
+    ratios = "; ".join(f"{mine / cpu:.2f} of it" for cpu in peers)
+    work = "CPU time a message, accept, whole process trees"
+    return work, f"{mine:.3f} ms", told, ratios, verdict(mine / peers[0], goal, at_most=True)
 
 
 def verdict(reached: float, goal: float, *, at_most: bool = False) -> str:
@@ -61,60 +75,53 @@ def verdict(reached: float, goal: float, *, at_most: bool = False) -> str:
 
 def accept_rows(runs: int, scale: float) -> list[Row]:
     """Durable accept: reused, one message per connection, large, one session; CPU of the first."""
-    ours, theirs = servers.purport("accept"), servers.postfix("accept")
-    assert ours.process
-    pid, peer = ours.process.pid, theirs.master_pid
-    rows: list[Row] = []
-    try:
+    with (
+        servers.purport() as ours,
+        servers.postfix(**servers.DISCARDING) as theirs,
+        servers.postfix(**servers.HOLDING) as holding,
+    ):
 
-        def pair(name: str, messages: int, **options: object) -> tuple[list[Run], list[Run]]:
+        def rounds(name: str, messages: int, **options: Any) -> dict[str, list[Run]]:
             count = max(20, int(messages * scale))
 
-            def peers_turn() -> Run:
-                theirs.clear()  # a folder of 60,000 held messages would slow it down
-                return accept(peer, theirs.port, count, **options)  # type: ignore[arg-type]
+            def held() -> Run:
+                holding.clear()  # a folder of 60,000 held messages would slow it down
+                return accept(holding.master_pid, holding.port, count, **options)
 
-            return compare(name, runs, lambda: accept(pid, ours.port, count, **options), peers_turn)  # type: ignore[arg-type]
+            def discarded() -> Run:
+                run = accept(theirs.master_pid, theirs.port, count, **options)
+                wait_for(lambda: not theirs.queue_ids(), 60)  # what it still does must not fall into another's turn
+                return run
 
-        reused = pair("accept, reused", 5000)
-        rows.append(rate_row("durable accept, 4 KiB, 20 sessions, connections reused, all checks on", reused, 3))
-        rows.append(rate_row("the same, one message per connection", pair("accept, one each", 3000, reuse=False), 2))
-        rows.append(rate_row("100 KiB messages, 20 sessions", pair("accept, 100 KiB", 1500, size=102400), 2))
-        rows.append(rate_row("one session, connection reused", pair("accept, one session", 1500, sessions=1), 1))
-        mine, peers = (statistics.median(run.cpu for run in side) for side in reused)
-        rows.append(
-            (
-                "CPU time a message, accept, whole process trees",
-                f"{mine:.3f} ms",
-                f"Postfix {peers:.3f} ms",
-                f"{mine / peers:.2f} of it",
-                verdict(mine / peers, 0.25, at_most=True),
-            )
-        )
-    finally:
-        ours.stop()
-        theirs.stop()
-    return rows
+            sides = {
+                "Purport": lambda: accept(ours.pid, ours.port, count, **options),
+                "Postfix": discarded,
+                "holding": held,
+            }
+            return compare(name, runs, sides)
+
+        reused = rounds("accept, reused", 4000)
+        return [
+            rate_row("durable accept, 4 KiB, 20 sessions, connections reused, all checks on", reused, 3),
+            rate_row("the same, one message per connection", rounds("accept, one each", 3000, reuse=False), 2),
+            rate_row("100 KiB messages, 20 sessions", rounds("accept, 100 KiB", 1500, size=102400), 2),
+            rate_row("one session, connection reused", rounds("accept, one session", 1500, sessions=1), 1),
+            cpu_row(reused, 0.25),
+        ]
 
 
 def relay_rows(runs: int, scale: float) -> list[Row]:
     """Accepted and sent on to smtp-sink."""
     sinks = free_port(), free_port()
-    ours, theirs = servers.purport("relay", sinks[0]), servers.postfix("relay", sinks[1])
-    assert ours.process
-    pid, peer = ours.process.pid, theirs.master_pid
     messages = max(50, int(4000 * scale))
-    try:
-        pair = compare(
-            "relay",
-            runs,
-            lambda: relay(pid, ours.port, sinks[0], messages),
-            lambda: relay(peer, theirs.port, sinks[1], messages),
-        )
-        return [rate_row("relay end to end into smtp-sink, 20 sessions, connections reused on both sides", pair, 4)]
-    finally:
-        ours.stop()
-        theirs.stop()
+    with servers.purport(sinks[0]) as ours, servers.postfix(**servers.relaying_postfix(sinks[1])) as theirs:
+        sides = {
+            "Purport": lambda: relay(ours.pid, ours.port, sinks[0], messages),
+            "Postfix": lambda: relay(theirs.master_pid, theirs.port, sinks[1], messages),
+        }
+        measured = compare("relay", runs, sides)
+    work = "relay end to end into smtp-sink, 20 sessions, connections reused on both sides"
+    return [rate_row(work, measured, 4)]
 
 
 def spf_rows(runs: int, scale: float) -> list[Row]:
@@ -148,19 +155,12 @@ def spf_row(item: dict[str, float | str]) -> Row:
 def memory_rows(runs: int, scale: float) -> list[Row]:
     """Idle sessions, a large message, a forged one."""
     del runs
-    server = servers.purport("accept")
-    assert server.process
-    try:
-        sessions = max(500, int(10000 * scale))
-        idle, greeted = memory.idle_sessions(server.process.pid, server.port, sessions)
-    finally:
-        server.stop()
-    server = servers.purport("accept")
-    try:
-        growth = memory.large_message(server.process.pid, server.port, 10 * 1024 * 1024)
+    sessions = max(500, int(10000 * scale))
+    with servers.purport() as server:
+        idle, greeted = memory.idle_sessions(server.pid, server.port, sessions)
+    with servers.purport() as server:
+        growth = memory.large_message(server.pid, server.port, 10 * 1024 * 1024)
         forged = memory.forged_message(server.port, 5 * 1024 * 1024)
-    finally:
-        server.stop()
     start = memory.help_seconds()
     return [
         (
@@ -205,9 +205,11 @@ def table(rows: list[Row]) -> str:
 def write_into(place: Path, text: str) -> None:
     """Replace what stands between the marks."""
     begin, end = MARKS
-    old = place.read_text()
-    new = re.sub(re.escape(begin) + r".*?" + re.escape(end), f"{begin}\n{text}\n{end}", old, flags=re.DOTALL)
-    place.write_text(new)
+    between = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    written, found = between.subn(lambda _: f"{begin}\n{text}\n{end}", place.read_text())
+    if not found:
+        raise SystemExit(f"bench: {place} has no {begin} and {end} to write between")
+    place.write_text(written)
 
 
 def main() -> int:

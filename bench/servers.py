@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import paths  # noqa: F401  # makes support importable
+from support.dns_server import dns_server
 from support.postfix import Postfix
-from support.purport_server import PurportServer
+from support.purport_server import PurportServer, purport_server
 
 # What the checks of each message find: SPF of the reverse-path, Sender ID of the PRA.
 ZONE = {
@@ -16,44 +19,65 @@ ZONE = {
     "mx.example.com": [{"A": "127.0.0.1"}],
     "bank.example": [{"TXT": "v=spf1 -all"}],
 }
+TTL = 86400  # seconds: the first message asks, the others find the answer in the cache
 
 # Every check on: SPF, PRA and Sender ID for each message, whether it names a submitter or not.
-CHECKS = """
+SETTINGS = """
 [dns]
-zone = "zone.json"
+servers = ["{name_server}"]
 
 [submitter]
 check_pra = "always"
 
 [spf]
 on_fail = "reject"
-"""
 
-WIDE = """
 [limits]
 connections = 20000
 connections_per_client = 1000
+
+[queue]
+hold = {hold}
+
+[[domain]]
+name = "company.com.example"
+deliver = "{deliver}"
 """
 
 
-def purport(kind: str, sink_port: int = 0) -> PurportServer:
-    """Purport, started. `kind` is `accept` (stored and held) or `relay` (stored and sent to the sink)."""
+@contextmanager
+def purport(sink_port: int = 0) -> Iterator[PurportServer]:
+    """Purport, running: what it accepts is sent on to the sink, or without one held in the queue."""
     folder = Path(tempfile.mkdtemp(prefix="purport-bench-", dir="/var/tmp"))
-    (folder / "zone.json").write_text(json.dumps(ZONE))
-    deliver = f"smtp:127.0.0.1:{sink_port}" if kind == "relay" else "maildir"
-    hold = "\n[queue]\nhold = true\n" if kind == "accept" else ""
-    domain = f'\n[[domain]]\nname = "company.com.example"\ndeliver = "{deliver}"\n'
-    server = PurportServer(folder, CHECKS + WIDE + hold + domain)
-    server.start()
-    return server
+    deliver = f"smtp:127.0.0.1:{sink_port}" if sink_port else "maildir"
+    try:
+        with dns_server(ZONE, ttl=TTL) as names:
+            settings = SETTINGS.format(
+                name_server=names.address, hold="false" if sink_port else "true", deliver=deliver
+            )
+            with purport_server(folder, settings) as server:
+                yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def postfix(kind: str, sink_port: int = 0) -> Postfix:
-    """Postfix with Debian's defaults, started. For `accept` each message goes into its hold queue, as Purport's do:
-    of all ways to keep it from delivering this is the one that costs it least (deferring takes a third more CPU)."""
-    settings = {"mydestination": "", "relay_domains": "company.com.example"}
-    if kind == "accept":
-        settings["smtpd_data_restrictions"] = "check_client_access static:HOLD"
-    else:
-        settings["relay_transport"] = f"smtp:[127.0.0.1]:{sink_port}"
-    return Postfix(settings)
+@contextmanager
+def postfix(**settings: str) -> Iterator[Postfix]:
+    """Postfix with Debian's defaults and these settings, running."""
+    server = Postfix({"mydestination": "", "relay_domains": "company.com.example", **settings})
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def relaying_postfix(sink_port: int) -> dict[str, str]:
+    """Sends everything on to the sink."""
+    return {"relay_transport": f"smtp:[127.0.0.1]:{sink_port}"}
+
+
+# Its queue manager runs as always, and hands every message to the service that forgets it.
+DISCARDING: dict[str, str] = {"relay_transport": "discard"}
+
+# Messages go into the hold queue, as Purport's do: nothing else costs Postfix less, and nobody runs it so.
+HOLDING: dict[str, str] = {"smtpd_data_restrictions": "check_client_access static:HOLD"}

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purport.dns.lookup import UNANSWERED, Answer, Question, Status, run, start
+from purport.dns.lookup import UNANSWERED, Answer, Evaluation, Question, Status, run, start
 from purport.net.resolver import Resolver, Unusable, encode_query, matches, parse_server, read_answer, system_servers
 from support.dns_server import DnsServer, dns_server
 
@@ -301,7 +301,7 @@ def test_a_closed_resolver_fails_those_who_wait_and_those_who_come(server: DnsSe
 
 
 def test_an_evaluation_runs_over_the_network(server: DnsServer) -> None:
-    def evaluation():  # type: ignore[no-untyped-def]
+    def evaluation() -> Evaluation[list[tuple[str, ...]]]:
         answers = yield (Question("example.com", "A"), Question("example.com", "AAAA"))
         return [answer.records for answer in answers]
 

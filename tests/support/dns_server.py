@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -18,7 +19,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-Zone = Mapping[str, Sequence[object]]
+Zone = Mapping[str, Any]  # name to a list of records, as purport.dns.zone has them
 # Takes the query and the true response; what it gives back is sent instead, in order.
 Misbehaviour = Callable[[bytes, bytes], list[bytes]]
 

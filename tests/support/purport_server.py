@@ -56,6 +56,12 @@ class PurportServer:
         wait_for(lambda: process.poll() is not None or greets(self.port), 20, "the server's greeting")
         assert process.poll() is None, f"the server stopped:\n{self.log()}"
 
+    @property
+    def pid(self) -> int:
+        """The process whose tree the server is."""
+        assert self.process is not None
+        return self.process.pid
+
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
