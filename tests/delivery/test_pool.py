@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from purport.delivery.attempt import Answer, Job, Patience
+from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
 from purport.delivery.pool import Pool, PoolSettings
 from purport.dns.lookup import Resolver
@@ -62,13 +63,12 @@ class Outside:
             hostname="client.example",
             resolver=resolver or StaticResolver({}),
             extensions=ALL,
-            settle=self._settle,
             settings=settings,
             patience=patience,
             shuffle=lambda hosts: None,
         )
 
-    def _settle(self, message: QueuedMessage, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
+    def _settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
         self.settled.append((recipient.forward_path.local_part, judgement, answer))
         self._changed.set()
 
@@ -80,7 +80,7 @@ class Outside:
 
     def send(self, next_hop: str, message: QueuedMessage | None = None) -> None:
         message = message or a_message()
-        self.pool.deliver(Job(message, message.recipients, next_hop, eightbit=False))
+        self.pool.deliver(Job(message, message.recipients, next_hop, in_memory(message, MESSAGE), self._settle))
 
     async def outcomes(self, count: int = 1) -> dict[str, tuple[Judgement, str]]:
         async with asyncio.timeout(10):

@@ -9,17 +9,15 @@ and no timer of its own; the owner looks at its `deadline` now and then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, Protocol, final
 
-from purport.authentication.sender_id.pra import purported_responsible_address
-from purport.mail.address import Mailbox
-from purport.mail.header import HEADER_LIMIT, read_header
+from purport.delivery.content import Content
+from purport.delivery.failure import Judgement
 from purport.mail.reply import Reply, reply
 from purport.net.listener import send_at_once
-from purport.queue.store import Body, QueuedMessage, QueuedRecipient
+from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions.submitter import SUBMITTER
@@ -60,24 +58,6 @@ class Patience:
 
 
 @final
-class Job:
-    """A message for some of its recipients, all with one next hop, until each of them is settled."""
-
-    __slots__ = ("eightbit", "held", "message", "next_hop", "recipients", "restarts", "tried")
-
-    def __init__(
-        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], next_hop: str, *, eightbit: bool
-    ) -> None:
-        self.message = message
-        self.recipients = recipients
-        self.next_hop = next_hop
-        self.eightbit = eightbit  # whether there are octets above 127 in the message
-        self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
-        self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
-        self.restarts = 0  # how often a connection ended before it said a word about the message
-
-
-@final
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a host said about a recipient, and the dialogue that led there."""
@@ -87,20 +67,34 @@ class Answer:
     transcript: str
 
 
-def responsible(message: QueuedMessage) -> Mailbox | None:
-    """The purported responsible address of the header as it is sent (RFC 4405 section 4.1): never what the message
-    came with, which may be about another header."""
-    octets = message.body.octets()
-    if octets is None:
-        octets = b"".join(islice(pieces(message.body, HEADER_LIMIT), 1))
-    return purported_responsible_address(read_header(message.trace + octets[:HEADER_LIMIT])).address
+class Settle(Protocol):
+    """Takes what became of a recipient, once for each."""
+
+    def __call__(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer, /) -> None: ...
 
 
-def pieces(body: Body, size: int) -> Iterator[bytes]:
-    """The octets of a body on disk, `size` at a time."""
-    found = body.pieces(size)
-    assert isinstance(found, Iterable)
-    return iter(found)
+@final
+class Job:
+    """A message for some of its recipients, all with one next hop, until each of them is settled."""
+
+    __slots__ = ("content", "held", "message", "next_hop", "recipients", "restarts", "settle", "tried")
+
+    def __init__(
+        self,
+        message: QueuedMessage,
+        recipients: Sequence[QueuedRecipient],
+        next_hop: str,
+        content: Content,
+        settle: Settle,
+    ) -> None:
+        self.message = message
+        self.recipients = recipients
+        self.next_hop = next_hop
+        self.content = content
+        self.settle = settle
+        self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
+        self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
+        self.restarts = 0  # how often a connection ended before it said a word about the message
 
 
 class Owner(Protocol):
@@ -266,10 +260,11 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, job: Job) -> None:
         message = job.message
+        content = job.content
         outgoing = Outgoing(
             len(message.trace) + message.body.size,
-            responsible(message) if SUBMITTER.keyword in self._session.offers else None,
-            job.eightbit,
+            content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
+            content.eightbit,
             message.parameters,
         )
         forward_paths = [recipient.forward_path for recipient in job.recipients]
@@ -287,7 +282,7 @@ class Connection(asyncio.Protocol):
             session.send_data(octets)
             session.end_data()
         else:
-            self._pieces = pieces(message.body, PIECE)
+            self._pieces = message.body.pieces(PIECE)
             self._loop.call_soon(self._send_piece)
 
     def _send_piece(self) -> None:

@@ -12,14 +12,14 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, final
+from typing import Final, final
 
 from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.failure import Judgement, judge, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.dns.lookup import Resolver, run
 from purport.mail.reply import Reply, reply
-from purport.queue.store import QueuedMessage, QueuedRecipient
+from purport.queue.store import QueuedRecipient
 from purport.smtp.client import ClientSession, Stage, Transaction
 from purport.smtp.extension import Extension
 
@@ -43,14 +43,6 @@ class PoolSettings:
     failures: int = 2  # connection failures in a row until a destination is left alone
     pause: float = 300.0  # seconds for which it is
     port: int = SMTP_PORT  # where the hosts of MX records listen
-
-
-class Settle(Protocol):
-    """Takes what became of one recipient."""
-
-    def __call__(
-        self, message: QueuedMessage, recipient: QueuedRecipient, judgement: Judgement, answer: Answer
-    ) -> None: ...
 
 
 class Refused(Exception):
@@ -108,7 +100,6 @@ class Pool:
         hostname: str,
         resolver: Resolver,
         extensions: Sequence[Extension],
-        settle: Settle,
         settings: PoolSettings,
         patience: Patience,
         ourselves: frozenset[str] = frozenset(),
@@ -118,7 +109,6 @@ class Pool:
         self._ourselves = ourselves | {hostname.lower()}
         self._resolver = resolver
         self._extensions = extensions
-        self._settle = settle
         self._settings = settings
         self._connect_patience = patience.connect
         self._patience = patience.by_stage()
@@ -145,7 +135,7 @@ class Pool:
         refusal = destination.last_refusal
         if refusal is not None and self._loop.time() < destination.dead_until:
             given = reply(450, refusal.reply.status, f"Delivery temporarily suspended: {refusal.reply}")
-            self._settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, ""))
+            settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, ""))
             return
         destination.queue.append(job)
         self._serve(destination)
@@ -240,7 +230,7 @@ class Pool:
             assert given is not None  # the session settles everyone before it says that a transaction is finished
             judgement = judge(given, stage, local=transaction.local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
-                self._settle(job.message, recipient, judgement, Answer(given, connection.label, ""))
+                job.settle(recipient, judgement, Answer(given, connection.label, ""))
                 continue
             if transcript is None:
                 transcript = connection.transcript(transaction)
@@ -249,7 +239,7 @@ class Pool:
                 job.held[recipient.number] = answer
                 again.append(recipient)
             else:
-                self._settle(job.message, recipient, judgement, answer)
+                job.settle(recipient, judgement, answer)
         if again:
             job.recipients = again
             job.tried = tried
@@ -387,7 +377,7 @@ class Pool:
         if tried:
             for job in [job for job in queue if job.tried == tried]:
                 queue.remove(job)
-                self._settle_all(job, Judgement.DEFERRED, Answer(refusal.reply, refusal.host, ""))
+                settle_all(job, Judgement.DEFERRED, Answer(refusal.reply, refusal.host, ""))
             return
         destination.quiet_until = now + QUIET
         if destination.connections or destination.opening:
@@ -401,12 +391,7 @@ class Pool:
                 destination.dead_until = destination.forget_at
         destination.quiet_until = 0.0
         while queue:
-            self._settle_all(queue.popleft(), judgement, Answer(refusal.reply, refusal.host, ""))
-
-    def _settle_all(self, job: Job, judgement: Judgement, answer: Answer) -> None:
-        """`answer` for those who have heard nothing; what a host said before goes first."""
-        for recipient in job.recipients:
-            self._settle(job.message, recipient, judgement, job.held.get(recipient.number, answer))
+            settle_all(queue.popleft(), judgement, Answer(refusal.reply, refusal.host, ""))
 
     # Time
 
@@ -427,3 +412,9 @@ class Pool:
                 self._serve(destination)
         if self._where or self._destinations:
             self._tick_later()
+
+
+def settle_all(job: Job, judgement: Judgement, answer: Answer) -> None:
+    """`answer` for those who have heard nothing; what a host said to somebody before goes first."""
+    for recipient in job.recipients:
+        job.settle(recipient, judgement, job.held.get(recipient.number, answer))

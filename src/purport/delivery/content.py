@@ -1,0 +1,50 @@
+"""What a message holds, as far as sending it depends on that: octets above 127, and who is responsible for it."""
+
+from __future__ import annotations
+
+from typing import final
+
+from purport.authentication.sender_id.pra import purported_responsible_address
+from purport.mail.address import Mailbox
+from purport.mail.header import HEADER_LIMIT, read_header
+from purport.queue.store import Body, QueuedMessage
+
+
+@final
+class Content:
+    """Made once for a message, used for all its next hops."""
+
+    __slots__ = ("_beginning", "_known", "_responsible", "eightbit")
+
+    def __init__(self, beginning: bytes, *, eightbit: bool) -> None:
+        self._beginning = beginning  # of the body: at least the header, or as much of it as is read
+        self._known = False
+        self._responsible: Mailbox | None = None
+        self.eightbit = eightbit  # whether there are octets above 127, in our trace fields too
+
+    def responsible(self, trace: bytes) -> Mailbox | None:
+        """The purported responsible address of the header as it is sent, our `trace` fields on top (RFC 4405
+        section 4.1): never the value that the message came with, which may be about another header."""
+        if not self._known:
+            self._known = True
+            header = read_header(trace + self._beginning[:HEADER_LIMIT])
+            self._responsible = purported_responsible_address(header).address
+        return self._responsible
+
+
+def in_memory(message: QueuedMessage, octets: bytes) -> Content:
+    """The content of a message whose body is at hand."""
+    return Content(octets, eightbit=not (octets.isascii() and message.trace.isascii()))
+
+
+def on_disk(trace: bytes, body: Body) -> Content:
+    """The content of a message whose body has to be read; not for the event loop. Raises OSError."""
+    beginning = b""
+    eightbit = not trace.isascii()
+    for piece in body.pieces():
+        if len(beginning) < HEADER_LIMIT:
+            beginning += piece
+        eightbit = eightbit or not piece.isascii()
+        if eightbit and len(beginning) >= HEADER_LIMIT:
+            break
+    return Content(beginning[:HEADER_LIMIT], eightbit=eightbit)
