@@ -114,7 +114,9 @@ def test_no_record_and_no_name_are_told_apart(server: DnsServer) -> None:
     assert ask(server, "nowhere.example.com", "A") == Answer(Status.MISSING, ttl=60)
 
 
-@pytest.mark.parametrize("name", ["a..example.com", f"{'a' * 64}.example.com", ".".join(["a" * 60] * 5)])
+@pytest.mark.parametrize(
+    "name", ["a..example.com", f"{'a' * 64}.example.com", ".".join(["a" * 60] * 5), "\udcff.example"]
+)
 def test_what_cannot_be_a_name_is_missing_without_a_question(server: DnsServer, name: str) -> None:
     asked = len(server.asked)
     assert ask(server, name, "A").status is Status.MISSING
@@ -225,6 +227,13 @@ def test_no_response_raises_but_as_unusable(data: st.DataObject) -> None:
     matches(encode_query(question), bytes(response))
     with contextlib.suppress(Unusable):
         read_answer(question, bytes(response))
+
+
+def test_a_null_octet_in_a_name_does_not_end_the_comparison() -> None:
+    query = encode_query(Question("a\0b.example.com", "A"))
+    response = query[:2] + b"\x81\x80" + query[4:]
+    assert matches(query, response)
+    assert not matches(query, response.replace(b"example", b"exbmple"))
 
 
 def test_a_name_no_host_can_have_is_no_answer() -> None:

@@ -44,6 +44,7 @@ FAILURE: Final = 5  # seconds a failure is kept; RFC 9520 section 3.2 asks for a
 FLIGHTS: Final = 20000  # questions under way; beyond, a question fails at once instead of waiting for memory
 SOCKETS: Final = 512  # of them, those that hold a socket
 HEADER: Final = 12  # octets (RFC 1035 section 4.1.1)
+OPT: Final = 11  # octets of the EDNS record without options that ends our queries (RFC 6891 section 6.1.2)
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 
 # As socket.getaddrinfo gives it: with the scope of a link-local IPv6 address.
@@ -133,8 +134,8 @@ class Resolver:
     async def _ask(self, question: Question) -> Answer:
         try:
             query = encode_query(question)
-        except dns.exception.DNSException:
-            # A label over 63 octets, an empty one, a name over 255: no zone can hold it.
+        except (dns.exception.DNSException, ValueError):
+            # A label over 63 octets, an empty one, a name over 255, no UTF-8: no zone can hold it.
             return Answer(Status.MISSING, ttl=LONGEST_NEGATIVE)
         turns = list(range(len(self._servers)))
         turns = turns[self._preferred :] + turns[: self._preferred]
@@ -224,7 +225,8 @@ def system_servers(where: Path = RESOLV_CONF) -> tuple[str, ...]:
 
 
 def encode_query(question: Question) -> bytes:
-    """The query (RFC 1035 section 4.1) with a random id and EDNS. Raises DNSException where the name cannot be one."""
+    """The query (RFC 1035 section 4.1) with a random id and EDNS. Raises DNSException or
+    ValueError where the name cannot be one."""
     # Not Name.from_text: it takes a backslash for an escape, and a name made from a macro may hold one.
     name = dns.name.Name([*question.name.encode().split(b"."), b""] if question.name else [b""])
     return dns.message.make_query(name, question.type, use_edns=0, payload=PAYLOAD).to_wire()
@@ -232,7 +234,7 @@ def encode_query(question: Question) -> bytes:
 
 def matches(query: bytes, response: bytes) -> bool:
     """Whether this is a response to that query: its id, the response bit, and the question octet for octet."""
-    end = query.index(b"\0", HEADER) + 5  # no label holds the length 0: the root, two octets of type, two of class
+    end = len(query) - OPT
     return (
         len(response) >= end
         and response[:2] == query[:2]
