@@ -14,7 +14,7 @@ from typing import Final
 from purport.mail.address import ATEXT, LOCAL_PART_OCTETS, Mailbox
 from purport.mail.domain import NAME, a_label_form
 
-VALUE_LIMIT: Final = 16384  # octets of one field that are looked at; an address needs some hundreds
+VALUE_LIMIT: Final = 16384  # characters of one field that are looked at; an address needs some hundreds
 
 ADDRESS: Final = rf"({ATEXT}+(?:\.{ATEXT}+)*)@({NAME.pattern})"
 # What most fields are: a bare address, or one in angle brackets after a plain or quoted name.
@@ -38,11 +38,11 @@ Token = tuple[str, str]  # "atom", "quoted" (unquoted here), "literal", or the s
 def single_mailbox(value: str) -> Mailbox:
     """The mailbox of a field that names exactly one. Raises ValueError, with the reason, for every other value."""
     value = value.strip()
+    if len(value) > VALUE_LIMIT:
+        raise ValueError("the field is too long to be one address")
     simple = PLAIN.fullmatch(value) or NAMED.fullmatch(value)
     if simple is not None:
         return _mailbox(simple[1], simple[2])
-    if len(value) > VALUE_LIMIT:
-        raise ValueError("the field is too long to be one address")
     elements = [element for element in _elements(_tokens(value)) if element]
     if not elements:
         raise ValueError("there is no address in it")

@@ -1,0 +1,122 @@
+"""Takes a decision again, from its record alone: the same evaluations on the recorded answers, the same rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from purport.authentication.sender_id.pra import purported_responsible_address
+from purport.authentication.sender_id.record import BY_SCOPE
+from purport.authentication.spf.check_host import check_host
+from purport.authentication.spf.result import Scope, SpfResult
+from purport.dns.lookup import Answer, Question, Status, replay
+from purport.ledger.record import Check, Record, RecordedPolicy, Word
+from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
+from purport.mail.header import Header, read_header
+from purport.policy.decision import Decision
+from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.policy import Policy
+from purport.policy.submitter import SubmitterPolicy
+
+ANSWERS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int, list[str]]])
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What comes out when a record is decided again."""
+
+    decision: Word
+    rule: str
+    reply: str
+    facts: MailFacts
+
+
+def decide_again(record: Record) -> Again:
+    """Decide from the record. Equal to what it says, unless it was changed, or the rules were."""
+    policy = _policy(record.policy)
+    facts = mail_facts(record)
+    if record.stage != "END-OF-MESSAGE":
+        decision = policy.at_mail(facts)
+        if decision.reply is not None:
+            return _again(decision, facts)
+    if record.fault or record.stage != "END-OF-MESSAGE":
+        # Line endings, sizes, disks, mailboxes that were there at the time, a client that went: facts of their own.
+        return Again(record.decision, record.rule, record.reply, facts)
+    return _again(policy.at_message(message_facts(record, facts), _header(record)), facts, record.reply)
+
+
+def mail_facts(record: Record) -> MailFacts:
+    """The facts of MAIL, the checks evaluated again."""
+    client = Client(record.client.address, record.client.name, record.client.helo, record.client.extended)
+    submitter = None if record.submitter is None else _mailbox(record.submitter)
+    return MailFacts(
+        client,
+        _reverse_path(record.reverse_path),
+        submitter,
+        result_again(record, record.spf, "mfrom"),
+        result_again(record, record.helo, "helo"),
+        result_again(record, record.sender_id, "pra"),
+    )
+
+
+def message_facts(record: Record, facts: MailFacts) -> MessageFacts:
+    """The facts at the end of data, the PRA found again in the fields that were kept."""
+    if record.policy.check_pra == "never":
+        return MessageFacts(facts, None)
+    pra = purported_responsible_address(_header(record))
+    return MessageFacts(facts, pra, result_again(record, record.pra_check, "pra"))
+
+
+def result_again(record: Record, check: Check | None, scope: Scope) -> SpfResult | None:
+    """One check, evaluated again on the answers it had."""
+    if check is None:
+        return None
+    answers = {
+        Question(name, kind): Answer(Status(status), tuple(records), ttl)
+        for name, kind, status, ttl, records in ANSWERS.decode(check.answers)
+    }
+    sender = "" if scope == "helo" or check.identity == check.domain or "@" not in check.identity else check.identity
+    evaluation = check_host(
+        record.client.address,
+        check.domain,
+        sender,
+        record.client.helo,
+        receiver=record.policy.receiver,
+        scope=scope,
+        now=record.time,
+        rules=BY_SCOPE[scope],
+    )
+    return replay(evaluation, answers)
+
+
+def _again(decision: Decision, facts: MailFacts, accepted: str = "") -> Again:
+    word: Literal["accept", "reject", "defer"] = decision.action
+    return Again(word, decision.rule, str(decision.reply) if decision.reply is not None else accepted, facts)
+
+
+def _policy(recorded: RecordedPolicy) -> Policy:
+    submitter = msgspec.convert(
+        {
+            "check_pra": recorded.check_pra,
+            "reject_at": recorded.reject_at,
+            "on_temperror": recorded.on_temperror,
+            "local_part_case": recorded.local_part_case,
+        },
+        SubmitterPolicy,
+    )
+    on_fail: Literal["tag", "reject"] = "reject" if recorded.spf_on_fail == "reject" else "tag"
+    return Policy(recorded.receiver, submitter, on_fail, recorded.check_helo, hops=recorded.hops)
+
+
+def _header(record: Record) -> Header:
+    return read_header("".join(f"{name}: {value}\r\n" for name, value in record.header).encode("utf-8"))
+
+
+def _mailbox(text: str) -> Mailbox:
+    return parse_mailbox(text, utf8=True)
+
+
+def _reverse_path(text: str) -> ReversePath:
+    return _mailbox(text) if text else NULL
