@@ -97,6 +97,6 @@ def test_workers_never_give_the_same_id() -> None:
 
 
 def test_no_letter_reads_as_another() -> None:
-    assert DIGITS == "".join(sorted(set(DIGITS)))
+    assert "".join(sorted(set(DIGITS))) == DIGITS
     assert len(DIGITS) == 20
     assert not set(DIGITS) & set("OILZSGBAEUNV")

@@ -6,18 +6,33 @@ event loop's thread, once, and get None or the error that kept the step from bei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Final, Protocol
 
 from purport.mail.address import Mailbox, ReversePath
 from purport.mail.envelope import Parameters
+from purport.mail.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply
 
 Done = Callable[[BaseException | None], None]
 
+HEAD_LIMIT: Final = 262144  # octets a spool can show of its beginning; not below HEADER_LIMIT of mail/header.py
 
-class NoSpace(Exception):
+
+class NotStored(Exception):
+    """The step is not safe, and nothing of it was stored; the store goes on working."""
+
+    reply: ClassVar[Reply] = LOCAL_ERROR
+
+
+class NoSpace(NotStored):
     """The disk (or a quota) is full: nothing was stored. The reply is 452 4.3.1."""
+
+    reply: ClassVar[Reply] = INSUFFICIENT_STORAGE
+
+
+class StorageFault(NotStored):
+    """The disk failed, or another process kept the database locked. The reply is 451 4.3.0."""
 
 
 class Spool(Protocol):
@@ -25,11 +40,18 @@ class Spool(Protocol):
 
     size: int
 
+    @property
+    def congested(self) -> bool:
+        """Whether the disk is behind: stop reading from the client until `when_relieved` calls back."""
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, in the loop's thread, when the spool is not congested any more (or failed)."""
+
     def write(self, octets: bytes) -> None:
-        """Take the next octets. Raises NoSpace."""
+        """Take the next octets. Raises NotStored: NoSpace where the disk is full."""
 
     def head(self, limit: int) -> bytes:
-        """The first `limit` octets at most."""
+        """The first `limit` octets at most, and HEAD_LIMIT at most."""
 
     def discard(self) -> None:
         """Drop everything; also when called twice or after an error."""
@@ -43,8 +65,8 @@ class Body(Protocol):
     def octets(self) -> bytes | None:
         """The whole body where it is small enough to be held in memory, else None."""
 
-    def pieces(self, size: int = 65536) -> Sequence[bytes] | object:
-        """An iterator over pieces of at most `size` octets."""
+    def pieces(self, size: int = 65536) -> Iterator[bytes]:
+        """The body in pieces of at most `size` octets. Raises OSError where its file cannot be read."""
 
 
 @dataclass(slots=True)
@@ -59,6 +81,7 @@ class QueuedRecipient:
     due_at: float = 0.0
     last_reply: str = ""  # what the last attempt ended with: reply or reason, in one line
     last_host: str = ""
+    transcript: str = ""  # the dialogue of the last attempt that failed
 
 
 @dataclass(slots=True)
@@ -74,11 +97,13 @@ class QueuedMessage:
     recipients: list[QueuedRecipient]
     expires_at: float = 0.0
     hops: int = 0
+    held: bool = False  # accepted on hold: stored, not leased, and not tried before an operator releases it
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What an attempt did for one recipient: `delivered`, `relayed`, `deferred` or `failed`."""
+    """What an attempt did for one recipient: `delivered`, `relayed`, `deferred` or `failed`; `returned` where
+    there was no attempt: the lease is given back, and nothing but `due_at` changes."""
 
     queue_id: str
     number: int
@@ -99,7 +124,8 @@ class QueueStore(Protocol):
         """The spooled octets as a body; the spool is finished with."""
 
     def accept(self, message: QueuedMessage, done: Done) -> None:
-        """Store a message. Its recipients are leased to the caller: a crash gives them back at the next start."""
+        """Store a message. Its recipients are leased to the caller, unless it is `held`: a crash gives them back
+        at the next start."""
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
@@ -110,6 +136,12 @@ class QueueStore(Protocol):
 
     async def next_due(self) -> float | None:
         """When the next unleased recipient is due, if there is one."""
+
+    async def refresh(self) -> None:
+        """An operator changed the queue from beside: take notice before the next `claim` or `next_due`."""
+
+    def newest_id(self) -> str | None:
+        """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

@@ -1,0 +1,175 @@
+"""The tables of the SQLite store, how a database is opened, and how rows become messages.
+
+A message is one row of `message` (its body in the row where it is small) and one row of `recipient` for each
+recipient that is not finished. A message without recipients does not exist.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+from purport.mail.address import NULL, Mailbox, ReversePath
+from purport.mail.envelope import NO_PARAMETERS, Parameters
+from purport.queue.store import QueuedMessage, QueuedRecipient
+
+DATABASE: Final = "queue.db"
+BODIES: Final = "bodies"
+APPLICATION_ID: Final = 0x50757270  # "Purp", so that file(1) and we know our own databases
+
+# The columns that rows are searched and listed by come first and the body last: SQLite reads the pages of a
+# long row only as far as it is asked for.
+MESSAGE: Final = (
+    "id, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, body"  # in this order
+)
+RECIPIENT: Final = "message, number, leased, held, attempts, due_at, next_hop, forward_path, parameters"
+STATUS: Final = "last_reply, last_host, transcript"
+
+# Each script leads from the version that is its index to the next one.
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY,             -- the number of the queue id: rows are appended in the order of time
+        arrived_at REAL NOT NULL,           -- seconds since 1970, UTC
+        expires_at REAL NOT NULL,
+        hops INTEGER NOT NULL,
+        size INTEGER NOT NULL,              -- octets of the body
+        reverse_path TEXT,                  -- NULL: the null reverse-path
+        parameters BLOB,                    -- of MAIL, as on the wire
+        trace BLOB NOT NULL,                -- the header fields we added
+        file INTEGER,                       -- the body's file and its place there, where it is in one
+        place INTEGER,
+        deleted INTEGER NOT NULL DEFAULT 0, -- by an operator; the store's owner removes it with its file
+        body BLOB
+    );
+    CREATE TABLE recipient (
+        message INTEGER NOT NULL,
+        number INTEGER NOT NULL,            -- position in the envelope
+        leased INTEGER NOT NULL,            -- a worker of the running server has it
+        held INTEGER NOT NULL,              -- an operator, or the settings, hold it
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_at REAL NOT NULL,
+        next_hop TEXT NOT NULL,
+        forward_path TEXT NOT NULL,
+        parameters BLOB,                    -- of RCPT, as on the wire
+        last_reply TEXT NOT NULL DEFAULT '',
+        last_host TEXT NOT NULL DEFAULT '',
+        transcript TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (message, number)
+    ) WITHOUT ROWID;
+    -- Partial: a message that is delivered at its first attempt never touches an index.
+    CREATE INDEX recipient_due ON recipient (due_at) WHERE leased = 0 AND held = 0;
+    CREATE INDEX message_deleted ON message (deleted) WHERE deleted = 1;
+    CREATE INDEX message_file ON message (file) WHERE file IS NOT NULL;
+    """,
+)
+
+
+class WrongDatabase(Exception):
+    """The file is not one of ours, or of a newer version than this program knows."""
+
+
+def connect(folder: Path, *, busy_seconds: float) -> sqlite3.Connection:
+    """Open the database of a spool folder; transactions are begun and ended by statements of ours."""
+    connection = sqlite3.connect(
+        folder / DATABASE, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make a database what the store's owner needs. Raises WrongDatabase."""
+    # Has to come first: it counts for new databases only. Messages of 4 KiB take one page and a bit; see
+    # docs/queue.md for what was measured.
+    connection.execute("PRAGMA page_size = 4096")
+    # No vacuum: pages of delivered messages are taken by the next ones, so that the file keeps the size of
+    # the longest queue it ever held; auto_vacuum would move pages at every commit to shrink it.
+    connection.execute("PRAGMA auto_vacuum = NONE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode only FULL syncs at every commit: without it a 250 would be a promise of the page cache.
+    connection.execute("PRAGMA synchronous = FULL")
+    # Checkpoints copy the log into the database and start it anew: about one in 16 MiB.
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    # The log is not cut after a checkpoint but written again from its start, over blocks that exist: a sync
+    # has then no metadata to write. A log that grew beyond this is cut to it.
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    # Debian's SQLite overwrites what is deleted with zeros, and logs those pages. Nothing here is secret once
+    # it is delivered that was not before.
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute("PRAGMA cache_size = -8192")
+    migrate(connection)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to this program's version, one transaction a version. Raises WrongDatabase."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > 0 and application != APPLICATION_ID:
+        raise WrongDatabase("the database belongs to another program")
+    if version > len(MIGRATIONS):
+        raise WrongDatabase(f"the queue has version {version}; this program knows {len(MIGRATIONS)}: it is older")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script};"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT"
+        )
+
+
+def path_text(path: Mailbox) -> str:
+    """A mailbox as it is stored: not quoted, for `path_of`."""
+    return f"{path.local_part}@{path.domain}"
+
+
+def path_of(text: str) -> Mailbox:
+    """The mailbox that `path_text` wrote. A domain has no "@", but an address literal may: nothing in it
+    is a bracket, so it starts at the last one (RFC 5321 section 4.1.3)."""
+    at = text.rfind("@[") if text.endswith("]") else text.rfind("@")
+    return Mailbox(text[:at], text[at + 1 :])
+
+
+def reverse_path_of(text: str | None) -> ReversePath:
+    """The reverse-path of a message row."""
+    return NULL if text is None else path_of(text)
+
+
+def message_row(message: QueuedMessage, number: int, place: tuple[int, int] | None) -> tuple[Any, ...]:
+    """The values of MESSAGE."""
+    body = message.body
+    file, offset, octets = (None, None, body.octets()) if place is None else (*place, None)
+    path = message.reverse_path
+    return (
+        number,
+        message.arrived_at,
+        message.expires_at,
+        message.hops,
+        body.size,
+        path_text(path) if isinstance(path, Mailbox) else None,
+        message.parameters.octets() if message.parameters else None,
+        message.trace,
+        file,
+        offset,
+        octets,
+    )
+
+
+def recipient_row(message: QueuedMessage, number: int, recipient: QueuedRecipient) -> tuple[Any, ...]:
+    """The values of RECIPIENT for a fresh message."""
+    return (
+        number,
+        recipient.number,
+        0 if message.held else 1,
+        1 if message.held else 0,
+        recipient.attempts,
+        recipient.due_at or message.arrived_at,
+        recipient.next_hop,
+        path_text(recipient.forward_path),
+        recipient.parameters.octets() if recipient.parameters else None,
+    )
+
+
+def parameters_of(octets: bytes | None) -> Parameters:
+    """The parameters of a row."""
+    return NO_PARAMETERS if octets is None else Parameters.from_octets(octets)

@@ -1,0 +1,287 @@
+"""The embedded store: SQLite with group commit, bodies of more than a few pages in files beside it.
+
+    FOLDER/lock       held while a server owns the folder
+    FOLDER/queue.db   messages and recipients; queue.db-wal is its log
+    FOLDER/bodies/    bodies over the inline limit
+
+What the event loop hands over in one turn goes to the writer thread together. The writer takes everything
+that waits, writes it in one transaction with one sync, and tells the loop once: all messages that came during
+one sync share the next one. `docs/queue.md` says what a crash leaves at each moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, TypeVar, final
+
+from purport.queue.body import FileBody
+from purport.queue.body_files import Append, BodyFiles
+from purport.queue.queue_id import queue_id_of
+from purport.queue.schema import BODIES, connect, prepare
+from purport.queue.spool import DiskSpool, SpoolFile
+from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool
+from purport.queue.writer import Ask, Job, Step, Writer
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# Bodies up to this are in the row. A body file costs a second sync before the row's, which larger bodies
+# save by being written once; SQLite writes its pages twice.
+INLINE_LIMIT: Final = 16384
+MEMORY_LIMIT: Final = HEAD_LIMIT  # a body above this goes into its own file while it arrives
+GROUP_LIMIT: Final = 256  # jobs of one transaction: bounds how long the first of them waits
+BUSY_SECONDS: Final = 30.0  # an operator's command holds the database for milliseconds; a stopped one must not stop us
+POOL_THREADS: Final = 4  # big bodies that are written or synced at the same time
+
+
+class SpoolInUse(Exception):
+    """Another server owns this spool folder."""
+
+
+@final
+class SqliteStore:
+    """A `QueueStore` in a folder that belongs to one process; made and used in the loop's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        inline_limit: int = INLINE_LIMIT,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> None:
+        """Open the folder, or make it; leases of an earlier process are given back, and files without a message
+        removed. Raises SpoolInUse, WrongDatabase, OSError, sqlite3.Error."""
+        self._loop = loop or asyncio.get_running_loop()
+        self._inline_limit = inline_limit
+        self._memory_limit = memory_limit
+        bodies = folder / BODIES
+        bodies.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = lock(folder)
+        try:
+            self._connection = connect(folder, busy_seconds=BUSY_SECONDS)
+            prepare(self._connection)
+            self._connection.execute("UPDATE recipient SET leased = 0 WHERE leased <> 0")
+            self._connection.execute("DELETE FROM message WHERE deleted = 1")
+            (newest,) = self._connection.execute("SELECT max(id) FROM message").fetchone()
+            self._writer = Writer(self._connection, bodies, memory_limit)
+            self._files = BodyFiles(bodies, self._writer.references(), self._tell)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._newest = None if newest is None else queue_id_of(newest)
+        self._pool = ThreadPoolExecutor(POOL_THREADS, "spool")
+        self._spooled: dict[int, SpoolFile] = {}  # by number: files whose message is not accepted yet
+        self._staging: dict[str, list[Step]] = {}  # by queue id: steps that wait until its body is safe
+        self._pending: list[Job] = []
+        self._handing_over = False
+        self._under_way = 0  # jobs that were given to the store and are not done
+        self._idle: asyncio.Future[None] | None = None
+        self._work: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="queue")
+        self._thread.start()
+
+    def newest_id(self) -> str | None:
+        """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
+        return self._newest
+
+    def spool(self) -> Spool:
+        """A place for a body that is about to arrive."""
+        return DiskSpool(self._memory_limit, self._open_file)
+
+    def body(self, spool: Spool) -> Body:
+        """The spooled octets as a body, to be accepted with a message at once; the spool is finished with."""
+        assert isinstance(spool, DiskSpool)
+        return spool.body()
+
+    def accept(self, message: QueuedMessage, done: Done) -> None:
+        """Store a message. Its recipients are leased to the caller, unless it is `held`: a crash gives them back
+        at the next start."""
+        step = Step((message,), (), done)
+        self._under_way += 1
+        if message.body.size > self._inline_limit:
+            self._stage(step)
+        else:
+            self._hand_over(step)
+
+    def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
+        """One step: recipients that are finished leave, the deferred get their next time, reports about
+        the failed ones enter. With its last recipient a message and its body leave."""
+        step = Step(reports, outcomes, done)
+        self._under_way += 1
+        self._stage(step)
+
+    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held; those recipients are leased to the caller.
+        Raises NotStored."""
+        return await self._ask(lambda writer: writer.claim(now, limit))
+
+    async def next_due(self) -> float | None:
+        """When the next unleased recipient is due, if there is one. Raises NotStored."""
+        return await self._ask(Writer.next_due)
+
+    async def refresh(self) -> None:
+        """An operator deleted messages from beside: remove them and their bodies. Raises NotStored."""
+        self._files.release(await self._ask(Writer.purge))
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of the files."""
+        if self._under_way:
+            self._idle = self._loop.create_future()
+            await self._idle
+        self._work.put(None)
+        self._thread.join()
+        self._pool.shutdown()
+        self._files.close()
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+        os.close(self._lock)
+
+    # Bodies first
+
+    def _open_file(self) -> SpoolFile:
+        number = self._files.new_number()
+        file = SpoolFile(number, self._files.path(number), self._pool, self._tell)
+        self._spooled[number] = file
+        return file
+
+    def _stage(self, step: Step) -> None:
+        """Let a step wait for what has to be safe before its rows: the bodies that go into files, and earlier
+        messages of which it records outcomes."""
+        step.waiting = 1  # for the end of this function
+        for message in step.messages:
+            body = message.body
+            if body.size <= self._inline_limit:
+                continue
+            self._staging[message.queue_id] = []
+            step.waiting += 1
+            if isinstance(body, FileBody):
+                file = self._spooled.pop(body.number, None)
+                stored = partial(self._spooled_safe, step, message.queue_id, body)
+                if file is None:  # the body of a message that is in the queue, given to a second one
+                    stored(None)
+                else:
+                    file.finish(stored)
+            else:
+                octets = body.octets()
+                assert octets is not None
+                self._files.append(octets, partial(self._appended, step, message.queue_id))
+        if self._staging:
+            for queue_id in {outcome.queue_id for outcome in step.outcomes} & self._staging.keys():
+                self._staging[queue_id].append(step)
+                step.waiting += 1
+        self._one_less(step)
+
+    def _spooled_safe(self, step: Step, queue_id: str, body: FileBody, error: NotStored | None) -> None:
+        if error is None:
+            self._files.adopt(body.number)
+            step.places[queue_id] = (body.number, body.offset)
+        self._staged(step, queue_id, error)
+
+    def _appended(self, step: Step, queue_id: str, append: Append) -> None:
+        if append.place is not None:
+            step.places[queue_id] = append.place
+        self._staged(step, queue_id, append.error)
+
+    def _staged(self, step: Step, queue_id: str, error: NotStored | None) -> None:
+        """One body of a step is safe, or will never be."""
+        step.error = step.error or error
+        self._one_less(step)
+        for waiting in self._staging.pop(queue_id):
+            self._one_less(waiting)
+
+    def _one_less(self, step: Step) -> None:
+        step.waiting -= 1
+        if step.waiting:
+            return
+        if step.error is None:
+            self._hand_over(step)
+            return
+        for file, _ in step.places.values():
+            self._files.release({file: 1})
+        self._finish([step], {})
+
+    # Then rows
+
+    def _hand_over(self, job: Job) -> None:
+        """Give a job to the writer, together with all others of this turn of the loop: one hand-over, and the
+        first message of many does not get a sync for itself."""
+        self._pending.append(job)
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon(self._give)
+
+    def _give(self) -> None:
+        self._handing_over = False
+        jobs, self._pending = self._pending, []
+        self._work.put(jobs)
+
+    async def _ask(self, run: Callable[[Writer], T]) -> T:
+        future: asyncio.Future[T] = self._loop.create_future()
+        answers: list[T] = []  # a group that failed is written again: the last answer counts
+
+        def done(error: BaseException | None) -> None:
+            if future.cancelled():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(answers[-1])
+
+        self._under_way += 1
+        self._hand_over(Ask(lambda writer: answers.append(run(writer)), done))
+        return await future
+
+    def _finish(self, jobs: list[Job], gone: dict[int, int]) -> None:
+        """In the loop's thread: what became of each job of a group."""
+        for job in jobs:
+            try:
+                job.done(job.error)
+            except Exception as error:  # noqa: BLE001  # the others of the group must hear of theirs
+                self._loop.call_exception_handler({"message": "a queue callback failed", "exception": error})
+        if gone:
+            self._files.release(gone)
+        self._under_way -= len(jobs)
+        if self._idle is not None and not self._under_way:
+            self._idle.set_result(None)
+            self._idle = None
+
+    def _tell(self, function: Callable[[U], None], argument: U) -> None:
+        """Run a function in the loop's thread, from any thread."""
+        self._loop.call_soon_threadsafe(function, argument)
+
+    # In the writer's thread
+
+    def _run(self) -> None:
+        work, write, tell = self._work, self._writer.write, self._loop.call_soon_threadsafe
+        running = True
+        while running:
+            group: list[Job] = []
+            more = work.get()
+            while more is not None:
+                group += more
+                if len(group) >= GROUP_LIMIT or work.empty():
+                    break
+                more = work.get()
+            running = more is not None
+            if group:
+                tell(self._finish, group, write(group))
+
+
+def lock(folder: Path) -> int:
+    """Take a spool folder for this process, until the descriptor is closed. Raises SpoolInUse."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise SpoolInUse(f"{folder} belongs to another server that is running") from error
+    return descriptor

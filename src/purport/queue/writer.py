@@ -1,0 +1,267 @@
+"""What one transaction of the SQLite store does: many steps, few statements.
+
+Every call of sqlite3 gives the interpreter's lock away and has to win it back from the event loop, so a group is
+written with one statement for each table and kind, whatever the number of its messages.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, final
+
+from purport.queue.body import FileBody, MemoryBody
+from purport.queue.body_files import file_path
+from purport.queue.queue_id import number_of, queue_id_of
+from purport.queue.schema import (
+    MESSAGE,
+    RECIPIENT,
+    STATUS,
+    message_row,
+    parameters_of,
+    path_of,
+    recipient_row,
+    reverse_path_of,
+)
+from purport.queue.store import Body, Done, NoSpace, NotStored, Outcome, QueuedMessage, QueuedRecipient, StorageFault
+
+ROWS: Final = 64  # rows of one statement: each number of rows is a statement of its own in the cache
+Row = tuple[Any, ...]  # sqlite3 knows no types
+
+# A write that fails for want of space comes as one of these: SQLite knows ENOSPC alone by its own code; a
+# quota or a limit on the size of files fails as a write.
+FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+
+DEFER: Final = """
+UPDATE recipient
+   SET leased = 0, attempts = attempts + 1, due_at = ?, last_reply = ?, last_host = ?, transcript = ?
+ WHERE message = ? AND number = ?
+"""
+RETURN: Final = "UPDATE recipient SET leased = 0, due_at = ? WHERE message = ? AND number = ?"
+DUE: Final = """
+SELECT DISTINCT message FROM recipient WHERE leased = 0 AND held = 0 AND due_at <= ? ORDER BY due_at LIMIT ?
+"""
+NEXT_DUE: Final = "SELECT due_at FROM recipient WHERE leased = 0 AND held = 0 ORDER BY due_at LIMIT 1"
+
+
+@final
+class Step:
+    """Messages that enter and outcomes, to become safe together."""
+
+    __slots__ = ("done", "error", "messages", "outcomes", "places", "waiting")
+
+    def __init__(self, messages: Sequence[QueuedMessage], outcomes: Sequence[Outcome], done: Done) -> None:
+        self.messages = messages
+        self.outcomes = outcomes
+        self.done = done
+        self.error: Exception | None = None
+        self.places: dict[str, tuple[int, int]] = {}  # by queue id: file and offset of bodies in files
+        self.waiting = 0  # bodies and earlier steps that it has to wait for
+
+
+@final
+class Ask:
+    """A question that is answered in the order of the steps; what it changes is safe when `done` is called."""
+
+    __slots__ = ("done", "error", "run")
+
+    def __init__(self, run: Callable[[Writer], None], done: Done) -> None:
+        self.run = run
+        self.done = done
+        self.error: Exception | None = None
+
+
+Job = Step | Ask
+
+
+@final
+class Writer:
+    """Writes groups of jobs over one connection; belongs to one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, bodies: Path, memory_limit: int) -> None:
+        self._execute = connection.execute
+        self._many = connection.executemany
+        self._bodies = bodies
+        self._memory_limit = memory_limit
+        # The file of each message that has one: most have none, and cost no look at the table when they leave.
+        self._filed: dict[int, int] = dict(connection.execute("SELECT id, file FROM message WHERE file IS NOT NULL"))
+
+    def references(self) -> dict[int, int]:
+        """How many messages each body file holds."""
+        return dict(Counter(self._filed.values()))
+
+    def write(self, jobs: Sequence[Job]) -> dict[int, int]:
+        """Write all jobs in one transaction or, where that fails, each half in its own, so that one that cannot
+        be stored keeps no other from it. Gives how many messages left each body file."""
+        try:
+            return self._transaction(jobs)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is this job's error and nobody else's
+            self._roll_back()
+            if len(jobs) > 1:
+                middle = len(jobs) // 2
+                gone = Counter(self.write(jobs[:middle]))
+                gone.update(self.write(jobs[middle:]))
+                return gone
+            job = jobs[0]
+            job.error = not_stored(error) if isinstance(error, sqlite3.Error) else error
+            # A body that was stored for nothing is not referred to any more.
+            return Counter(file for file, _ in job.places.values()) if isinstance(job, Step) else {}
+
+    def _transaction(self, jobs: Sequence[Job]) -> dict[int, int]:
+        steps = [job for job in jobs if isinstance(job, Step)]
+        self._execute("BEGIN IMMEDIATE")
+        filed = self._insert(steps)
+        gone = self._settle(steps, filed)
+        for job in jobs:
+            if isinstance(job, Ask):
+                job.run(self)
+        self._execute("COMMIT")
+        self._filed |= filed
+        return self._forget(gone)
+
+    def _roll_back(self) -> None:
+        try:
+            self._execute("ROLLBACK")
+        except sqlite3.Error:
+            return  # most errors of a full disk end the transaction themselves
+
+    def _forget(self, gone: Iterable[int]) -> dict[int, int]:
+        """The references that end with these messages."""
+        return Counter(self._filed.pop(number) for number in gone)
+
+    def _insert(self, steps: Sequence[Step]) -> dict[int, int]:
+        """Insert the messages of all steps; gives those that have files."""
+        messages: list[Row] = []
+        recipients: list[Row] = []
+        filed: dict[int, int] = {}
+        for step in steps:
+            for message in step.messages:
+                number = number_of(message.queue_id)
+                place = step.places.get(message.queue_id) if step.places else None
+                if place is not None:
+                    filed[number] = place[0]
+                messages.append(message_row(message, number, place))
+                recipients += [recipient_row(message, number, recipient) for recipient in message.recipients]
+        self._each("INSERT INTO message (" + MESSAGE + ") VALUES ", messages)
+        self._each("INSERT INTO recipient (" + RECIPIENT + ") VALUES ", recipients)
+        return filed
+
+    def _settle(self, steps: Sequence[Step], filed: Mapping[int, int]) -> list[int]:
+        """Do what the outcomes of all steps say; gives the messages with files that left."""
+        finished: list[tuple[int, int]] = []
+        deferred: list[Row] = []
+        returned: list[Row] = []
+        for step in steps:
+            for outcome in step.outcomes:
+                number = number_of(outcome.queue_id)
+                if outcome.action == "deferred":
+                    status = (outcome.due_at, outcome.reply, outcome.host, outcome.transcript)
+                    deferred.append((*status, number, outcome.number))
+                elif outcome.action == "returned":
+                    returned.append((outcome.due_at, number, outcome.number))
+                else:
+                    finished.append((number, outcome.number))
+        if deferred:
+            self._many(DEFER, deferred)
+        if returned:
+            self._many(RETURN, returned)
+        if not finished:
+            return []
+        self._each("DELETE FROM recipient WHERE (message, number) IN (VALUES ", finished, ")")
+        touched = sorted({number for number, _ in finished})
+        self._each(
+            "DELETE FROM message WHERE id IN (VALUES ",
+            [(number,) for number in touched],
+            ") AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = id)",
+        )
+        with_file = [number for number in touched if number in self._filed or number in filed]
+        return [number for number in with_file if not self._exists(number)]
+
+    def _exists(self, number: int) -> bool:
+        return self._execute("SELECT 1 FROM message WHERE id = ?", (number,)).fetchone() is not None
+
+    def _each(self, before: str, rows: Sequence[Row], after: str = "") -> None:
+        """Run one statement for up to ROWS rows at a time."""
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            self._execute(statement(before, len(part[0]), len(part), after), tuple(chain.from_iterable(part)))
+
+    # Questions
+
+    def claim(self, now: float, limit: int) -> list[QueuedMessage]:
+        """Lease the recipients that are due, of `limit` messages at most."""
+        numbers = [number for (number,) in self._execute(DUE, (now, limit))]
+        claimed: list[QueuedMessage] = []
+        for start in range(0, len(numbers), ROWS):
+            claimed += self._lease(now, numbers[start : start + ROWS])
+        return claimed
+
+    def _lease(self, now: float, numbers: Sequence[int]) -> list[QueuedMessage]:
+        which = ", ".join("?" * len(numbers))
+        recipients: dict[int, list[QueuedRecipient]] = {number: [] for number in numbers}
+        rows = self._execute(
+            f"UPDATE recipient SET leased = 1 WHERE message IN ({which}) AND leased = 0 AND held = 0 AND due_at <= ?"
+            f" RETURNING {RECIPIENT}, {STATUS}",
+            (*numbers, now),
+        )
+        for row in rows.fetchall():
+            recipients[row[0]].append(recipient_of(row))
+        columns = f"SELECT {MESSAGE} FROM message WHERE id IN ({which})"
+        found = {row[0]: row for row in self._execute(columns, tuple(numbers))}
+        return [self._message(found[number], recipients[number]) for number in numbers]
+
+    def _message(self, row: Row, recipients: list[QueuedRecipient]) -> QueuedMessage:
+        number, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, octets = row
+        recipients.sort(key=lambda recipient: recipient.number)
+        body: Body
+        if file is None:
+            body = MemoryBody(octets)
+        else:
+            body = FileBody(file, file_path(self._bodies, file), place, size, in_memory=size <= self._memory_limit)
+        return QueuedMessage(
+            queue_id_of(number),
+            arrived_at,
+            reverse_path_of(reverse_path),
+            parameters_of(parameters),
+            trace,
+            body,
+            recipients,
+            expires_at,
+            hops,
+        )
+
+    def next_due(self) -> float | None:
+        """When the next recipient is due that is neither leased nor held."""
+        row = self._execute(NEXT_DUE).fetchone()
+        return None if row is None else float(row[0])
+
+    def purge(self) -> dict[int, int]:
+        """Remove what an operator deleted; gives how many messages left each body file."""
+        rows = self._execute("DELETE FROM message WHERE deleted = 1 RETURNING id").fetchall()
+        return self._forget([number for (number,) in rows if number in self._filed])
+
+
+def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:
+    """The recipient of a row of RECIPIENT and STATUS."""
+    _, number, _, _, attempts, due_at, next_hop, forward_path, parameters, reply, host, transcript = row
+    return QueuedRecipient(
+        number, path_of(forward_path), next_hop, parameters_of(parameters), attempts, due_at, reply, host, transcript
+    )
+
+
+@cache
+def statement(before: str, columns: int, rows: int, after: str) -> str:
+    """A statement with so many rows of so many values."""
+    row = "(" + ", ".join("?" * columns) + ")"
+    return before + ", ".join([row] * rows) + after
+
+
+def not_stored(error: sqlite3.Error) -> NotStored:
+    """What an error of the database means for a message."""
+    if getattr(error, "sqlite_errorcode", None) in FULL:
+        return NoSpace(str(error))
+    return StorageFault(str(error))
