@@ -27,7 +27,7 @@ class DataReader:
     on never starts or ends between a CR and its LF, and no dot is judged without the line ending before it.
     """
 
-    __slots__ = ("_held", "_limit", "_octets", "_unframed", "_virtual", "ended", "rest")
+    __slots__ = ("_after_cr", "_held", "_limit", "_octets", "_unframed", "_virtual", "doubtful", "ended", "rest")
 
     def __init__(self, limit: int) -> None:
         self._held = CRLF  # stands for the line ending of the command: the data may start with its dot
@@ -35,7 +35,9 @@ class DataReader:
         self._limit = limit
         self._octets = 0
         self._unframed = False
+        self._after_cr = False  # whether the last octet handed on was a CR
         self.ended = False
+        self.doubtful = False  # whether it ended with <CR><CRLF>.<CRLF>, which other servers may take for text
         self.rest = b""  # what followed the end of data
 
     @property
@@ -77,6 +79,9 @@ class DataReader:
         self._octets += len(piece)
         if len(piece.translate(None, ALL_BUT_LINE_ENDINGS)) != 2 * piece.count(CRLF):
             self._unframed = True
+        if self._unframed:
+            self.doubtful = self.ended and (piece.endswith(b"\r\r\n") or (self._after_cr and piece == CRLF))
+            self._after_cr = piece.endswith(b"\r")
         return b"" if self._unframed or self._octets > self._limit else piece
 
 

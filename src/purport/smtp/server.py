@@ -329,6 +329,10 @@ class ServerSession:
                 return None
         self._data = None
         self._unanswered = END
+        if reader.doubtful:
+            # What follows may be meant as text of the message, so none of it is run as commands (SMTP smuggling): the
+            # refusal of the message is the last error this session may make.
+            self._errors = self._profile.errors
         fault = reader.fault
         return END_EVENT if fault is None else EndOfData(fault)
 
