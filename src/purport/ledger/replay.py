@@ -18,7 +18,7 @@ from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.policy import Policy
-from purport.policy.submitter import SubmitterPolicy
+from purport.policy.submitter import SubmitterPolicy, authorized
 
 ANSWERS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int, list[str]]])
 
@@ -41,6 +41,10 @@ def decide_again(record: Record) -> Again:
         decision = policy.at_mail(facts)
         if decision.reply is not None:
             return _again(decision, facts)
+    if record.stage == "RCPT" and policy.submitter.reject_at == "rcpt":
+        rule, refusal = authorized(policy.submitter, facts)
+        if refusal is not None:
+            return Again("defer" if refusal.transient else "reject", rule.name, str(refusal), facts)
     if record.fault or record.stage != "END-OF-MESSAGE":
         # Line endings, sizes, disks, mailboxes that were there at the time, a client that went: facts of their own.
         return Again(record.decision, record.rule, record.reply, facts)

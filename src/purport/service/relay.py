@@ -1,0 +1,505 @@
+"""The SMTP front door: octets in, decisions asked, messages into the queue, replies out.
+
+A connection is a protocol object that feeds octets to a `ServerSession` and answers in the same callback. It waits for
+two things only: DNS answers that are not in the cache, and the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar, final
+
+from purport.authentication.sender_id.pra import purported_responsible_address
+from purport.authentication.spf.checker import Checker
+from purport.dns.lookup import Evaluation, Suspended, start
+from purport.log import client_text
+from purport.mail import reply as replies
+from purport.mail.address import Mailbox
+from purport.mail.header import HEADER_LIMIT, Header, read_header
+from purport.mail.reply import Reply, reply
+from purport.mail.trace import count_received, date, received
+from purport.net.listener import Admission, client_address, send_at_once
+from purport.net.resolver import Resolver
+from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.gather import mail_facts, message_facts
+from purport.policy.policy import Policy
+from purport.queue.queue_id import QueueIds
+from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.service.transaction import Chronicle, Transaction
+from purport.smtp.event import Data, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset, Xclient
+from purport.smtp.extensions.submitter import SUBMITTER
+from purport.smtp.server import Profile, ServerSession
+
+T = TypeVar("T")
+
+AHEAD_OCTETS: Final = 262144  # octets a client may send while its command waits for DNS or disk, until we stop reading
+SLOWEST: Final = 1024.0  # octets a second below which mail data counts as dripping
+DNS_SECONDS: Final = 20.0  # for all questions of one check (RFC 7208 section 4.6.4)
+NEVER: Final = float("inf")
+POSTMASTER: Final = "postmaster"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client may take, in seconds (RFC 5321 section 4.5.3.2.7 asks for five minutes)."""
+
+    command: float = 300.0  # from our reply to the end of the next command line
+    data: float = 180.0  # for mail data, besides one second for every SLOWEST octets
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What the connections of one listener share. A reload makes a new one, for who comes from then on."""
+
+    profile: Profile
+    policy: Policy
+    patience: Patience
+    trusts: Callable[[str], bool]  # whether XCLIENT of this client address is believed
+    next_hop: Callable[[str], str]
+    lifetime: float  # seconds until a message that could not be delivered is returned
+    hold: bool  # whether messages wait for an operator before they are tried
+
+
+@final
+@dataclass(slots=True)
+class House:
+    """What all listeners of the process share."""
+
+    resolver: Resolver
+    checker: Checker
+    store: QueueStore
+    chronicle: Chronicle
+    ids: QueueIds
+    admission: Admission
+    submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
+    clock: Callable[[], float]
+
+
+@final
+class Relay:
+    """The connections of one listener, and what they need."""
+
+    def __init__(self, front: Front, house: House, loop: asyncio.AbstractEventLoop) -> None:
+        self.front = front
+        self.house = house
+        self.loop = loop
+        self.connections: set[Connection] = set()
+        self.waiting: set[asyncio.Task[None]] = set()
+        self._second = 0
+        self._date = ""
+
+    def connection(self) -> Connection:
+        """A protocol for the next connection."""
+        return Connection(self)
+
+    def expire(self) -> None:
+        """Close the connections whose client took too long; to be called once a second or so."""
+        now = self.loop.time()
+        for connection in [connection for connection in self.connections if connection.deadline < now]:
+            connection.expire()
+
+    def stop(self) -> None:
+        """Close the connections that are between transactions; the others when their transaction is over."""
+        for connection in list(self.connections):
+            connection.stop()
+
+    def break_off(self) -> None:
+        """Close every connection."""
+        for connection in list(self.connections):
+            connection.close(replies.SHUTTING_DOWN)
+
+    def date(self, now: float) -> str:
+        """The date of a trace field; one text for each second."""
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._date = date(now)
+        return self._date
+
+
+@final
+class Connection(asyncio.Protocol):
+    """One SMTP session over one transport."""
+
+    __slots__ = (
+        "_address",
+        "_ahead",
+        "_client",
+        "_paused",
+        "_relay",
+        "_session",
+        "_stopping",
+        "_transaction",
+        "_transport",
+        "_waiting",
+        "deadline",
+    )
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._session: ServerSession | None = None
+        self._transaction: Transaction | None = None
+        self._waiting = False  # the last command is unanswered
+        self._paused = False  # nothing is read
+        self._stopping = False
+        self._ahead = 0
+        self.deadline = NEVER
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        relay = self._relay
+        self._transport = transport
+        self._address, _ = client_address(transport)
+        self._client = Client(self._address, None, "")
+        if not relay.house.admission.enter(self._address):
+            relay.house.chronicle.connection(client_text(None, self._address), "too many connections")
+            transport.write(replies.TOO_MANY_CONNECTIONS.octets())
+            transport.close()
+            return
+        send_at_once(transport)
+        self._session = ServerSession(relay.front.profile, xclient_allowed=relay.front.trusts(self._address))
+        self._session.greet()
+        relay.connections.add(self)
+        self._flush(self._session)
+
+    def data_received(self, octets: bytes) -> None:
+        session = self._session
+        if session is None:
+            return
+        session.receive(octets)
+        if self._waiting:
+            self._ahead += len(octets)
+            if self._ahead > AHEAD_OCTETS:
+                self._pause()
+            return
+        self._advance(session)
+
+    def eof_received(self) -> bool:
+        return self._waiting  # the reply that is on its way may still be sent
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if self._session is None:
+            return
+        self._session = None
+        self._relay.connections.discard(self)
+        self._relay.house.admission.leave(self._address)
+        if not self._waiting:
+            self._drop()
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies: take nothing more from it."""
+        self._pause()
+
+    def resume_writing(self) -> None:
+        if self._paused and not self._waiting:
+            self._resume()
+
+    # What the service says
+
+    def expire(self) -> None:
+        """The client was too slow."""
+        if self._session is not None:
+            state = self._session.state.name
+            self._relay.house.chronicle.connection(
+                client_text(self._client.name, self._client.address), f"timeout after {state}"
+            )
+            self.close(replies.TIMED_OUT)
+
+    def stop(self) -> None:
+        """Take no further transaction."""
+        self._stopping = True
+        if self._transaction is None and not self._waiting:
+            self.close(replies.SHUTTING_DOWN)
+
+    def close(self, last: Reply) -> None:
+        """Say 421 and go (RFC 5321 section 3.8). A message that waits for the disk may still be kept: the client was
+        not told so, and may send it again."""
+        if self._session is not None:
+            self._transport.write(self._session.to_send() + last.octets())
+            self._transport.close()
+            self.deadline = NEVER
+
+    # Events
+
+    def _advance(self, session: ServerSession) -> None:
+        """Answer every command that has arrived and needs no waiting."""
+        try:
+            while (event := session.next_event()) is not None:
+                if isinstance(event, MessageOctets):
+                    self._take(event.octets)
+                    continue
+                if isinstance(event, Quit):
+                    break
+                given = self._handle(event)
+                if given is None:
+                    self._wait()
+                    return
+                session.answer(given)
+        except Exception as error:  # noqa: BLE001  # a fault of ours: told once, and the client may come again
+            self._fail(error)
+            return
+        self._flush(session)
+
+    def _handle(self, event: Event) -> Reply | None:
+        """The reply to a command, or None where it has to wait."""
+        if isinstance(event, Mail):
+            return self._mail(event)
+        if isinstance(event, Rcpt):
+            return self._rcpt(event)
+        if isinstance(event, Data):
+            return self._data()
+        if isinstance(event, EndOfData):
+            return self._end_of_data(event)
+        if isinstance(event, Hello):
+            self._drop()
+            self._client = Client(self._client.address, self._client.name, event.domain, event.verb == "EHLO")
+            return replies.OK
+        if isinstance(event, Reset):
+            self._drop()
+            return replies.OK
+        assert isinstance(event, Xclient)
+        return self._xclient(event)
+
+    def _flush(self, session: ServerSession) -> None:
+        octets = session.to_send()
+        if octets:
+            self._transport.write(octets)
+            patience = self._relay.front.patience
+            transaction = self._transaction
+            in_data = transaction is not None and transaction.spool is not None
+            self.deadline = self._relay.loop.time() + (patience.data if in_data else patience.command)
+        if session.closed:
+            self._transport.close()
+        elif self._stopping and self._transaction is None:
+            self.close(replies.SHUTTING_DOWN)
+
+    # Waiting
+
+    def _when(self, evaluation: Evaluation[T], then: Callable[[T], Reply | None]) -> Reply | None:
+        """`then` with the result: at once where the DNS cache knows every answer, else when the answers are there."""
+        outcome = start(evaluation, self._relay.house.resolver)
+        if not isinstance(outcome, Suspended):
+            return then(outcome)
+        task = self._relay.loop.create_task(self._ask(outcome, then))
+        self._relay.waiting.add(task)
+        task.add_done_callback(self._relay.waiting.discard)
+        return None
+
+    async def _ask(self, suspended: Suspended[T], then: Callable[[T], Reply | None]) -> None:
+        try:
+            resolver = self._relay.house.resolver.within(DNS_SECONDS)
+            given = then(await suspended.finish(resolver, asyncio.gather))
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        if given is not None:
+            self._answer(given)
+
+    def _wait(self) -> None:
+        """The last command is answered later: send what was answered before it, and let nobody hurry the client."""
+        session = self._session
+        self._waiting = True
+        if session is not None:
+            octets = session.to_send()
+            if octets:
+                self._transport.write(octets)
+        self.deadline = NEVER
+
+    def _answer(self, given: Reply) -> None:
+        """The reply to the command that had to wait."""
+        self._waiting = False
+        self._ahead = 0
+        session = self._session
+        if session is None:  # the client is gone
+            self._drop()
+            return
+        session.answer(given)
+        if self._paused:
+            self._resume()
+        self._advance(session)
+
+    def _pause(self) -> None:
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._paused = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _fail(self, error: Exception) -> None:
+        self._relay.house.chronicle.failure(error)
+        self._waiting = False
+        self._drop()
+        self.close(reply(421, "4.3.0", "Local error in processing; closing connection"))
+
+    # Commands
+
+    def _xclient(self, event: Xclient) -> Reply:
+        """Another client than the one that is connected (Postfix XCLIENT_README)."""
+        self._drop()
+        attributes, client = event.attributes, self._client
+        address = attributes.get("ADDR", client.address) or client.address
+        name = attributes.get("NAME", client.name)
+        hello_domain = attributes.get("HELO", "") or ""
+        self._client = Client(address, name, hello_domain)
+        return replies.OK
+
+    def _mail(self, mail: Mail) -> Reply | None:
+        house, front = self._relay.house, self._relay.front
+        now = house.clock()
+        submitter = mail.parameters.get(SUBMITTER) if mail.parameters.items else None
+        transaction = Transaction(house.ids.next(), now, mail)
+        self._transaction = transaction
+        evaluation = mail_facts(
+            house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
+        )
+        return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
+
+    def _mail_known(self, transaction: Transaction, facts: MailFacts) -> Reply | None:
+        transaction.facts = facts
+        decision = self._relay.front.policy.at_mail(facts)
+        transaction.rules = decision.rules
+        if decision.reply is None:
+            return replies.SENDER_OK
+        return self._refuse(transaction, "MAIL", decision.action, decision.rule, decision.reply)
+
+    def _rcpt(self, rcpt: Rcpt) -> Reply:
+        transaction = self._open
+        assert transaction.facts is not None
+        forward_path = rcpt.forward_path
+        if not forward_path.domain:  # RFC 5321 section 4.1.1.3: the bare Postmaster
+            forward_path = Mailbox(POSTMASTER, self._relay.front.profile.hostname)
+        decision = self._relay.front.policy.at_rcpt(transaction.facts, forward_path)
+        if decision.reply is not None:
+            transaction.refuse_recipient(forward_path, decision)
+            self._relay.house.chronicle.recipient_refused(transaction, self._client, forward_path, decision.reply)
+            return decision.reply
+        recipients = transaction.recipients
+        next_hop = self._relay.front.next_hop(forward_path.domain)
+        recipients.append(QueuedRecipient(len(recipients), forward_path, next_hop, rcpt.parameters))
+        return replies.RECIPIENT_OK
+
+    def _data(self) -> Reply:
+        self._open.spool = self._relay.house.store.spool()
+        return replies.START_MAIL_INPUT
+
+    def _take(self, octets: bytes) -> None:
+        """Mail data as it comes. Once the disk has refused a piece the rest is read and dropped."""
+        self.deadline += len(octets) / SLOWEST
+        transaction = self._open
+        spool = transaction.spool
+        if spool is None or transaction.fault is not None:
+            return
+        try:
+            spool.write(octets)
+        except NotStored as error:
+            transaction.fault = error.reply
+            spool.discard()
+            return
+        if spool.congested:
+            self._pause()
+            spool.when_relieved(self._relieved)
+
+    def _relieved(self) -> None:
+        if self._paused and self._session is not None:
+            self._resume()
+
+    def _end_of_data(self, event: EndOfData) -> Reply | None:
+        transaction = self._open
+        spool = transaction.spool
+        assert spool is not None and transaction.facts is not None
+        fault = event.fault or transaction.fault
+        if fault is not None:
+            action = "defer" if fault.transient else "reject"
+            rule = "storage" if event.fault is None else "mail-data"
+            transaction.wrong = rule
+            return self._refuse(transaction, "END-OF-MESSAGE", action, rule, fault)
+        house, policy = self._relay.house, self._relay.front.policy
+        header = read_header(spool.head(HEADER_LIMIT))
+        pra = purported_responsible_address(header)
+        evaluation = message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
+        return self._when(evaluation, lambda facts: self._message_known(transaction, spool, header, facts))
+
+    def _message_known(
+        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts
+    ) -> Reply | None:
+        transaction.header, transaction.message = header, facts
+        decision = self._relay.front.policy.at_message(facts, header)
+        transaction.rules += decision.rules
+        if decision.reply is not None:
+            return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
+        message = self._queued(transaction, spool, header, decision.fields)
+        accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
+        chronicle, house = self._relay.house.chronicle, self._relay.house
+        chronicle.accepted(transaction, accepted)
+
+        def stored(error: BaseException | None) -> None:
+            self._transaction = None
+            if error is None:
+                chronicle.stored(transaction, self._client)
+                house.submit(message)
+                self._answer(accepted)
+            else:
+                self._answer(chronicle.not_stored(transaction, self._client, error))
+
+        house.store.accept(message, stored)
+        return None
+
+    def _queued(self, transaction: Transaction, spool: Spool, header: Header, fields: bytes) -> QueuedMessage:
+        relay, client = self._relay, self._client
+        front = relay.front
+        arrived_at = transaction.arrived_at
+        recipients = transaction.recipients
+        trace = received(
+            hello_domain=client.hello_domain,
+            client_name=client.name,
+            client_address=client.address,
+            hostname=front.profile.hostname,
+            protocol="ESMTP" if client.extended else "SMTP",
+            queue_id=transaction.queue_id,
+            forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
+            date=relay.date(arrived_at),
+        )
+        transaction.size = spool.size
+        transaction.spool = None
+        return QueuedMessage(
+            transaction.queue_id,
+            arrived_at,
+            transaction.mail.reverse_path,
+            transaction.mail.parameters,
+            fields + trace,
+            relay.house.store.body(spool),
+            recipients,
+            arrived_at + front.lifetime,
+            count_received(header) + 1,
+            front.hold,
+        )
+
+    # The end of a transaction
+
+    @property
+    def _open(self) -> Transaction:
+        transaction = self._transaction
+        assert transaction is not None  # the session lets no command through that needs one
+        return transaction
+
+    def _refuse(self, transaction: Transaction, stage: str, action: str, rule: str, given: Reply) -> Reply:
+        self._relay.house.chronicle.refused(transaction, self._client, stage, action, rule, given)
+        transaction.end()
+        self._transaction = None
+        return given
+
+    def _drop(self) -> None:
+        """The transaction, if there is one, ends without a message."""
+        transaction = self._transaction
+        if transaction is not None:
+            self._relay.house.chronicle.abandoned(transaction, self._client)
+            transaction.end()
+            self._transaction = None

@@ -1,0 +1,207 @@
+"""A mail transaction on its way through the front door, and what is written down about it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, final
+
+from purport.ledger.record import RecordedPolicy, RecordedRecipient, Word, encode, printable, record
+from purport.ledger.writer import LedgerWriter
+from purport.log import MailLog, client_text, escaped, path
+from purport.mail.address import Mailbox
+from purport.mail.header import Header
+from purport.mail.reply import LOCAL_ERROR, Reply
+from purport.policy.decision import Decision, Rule
+from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.queue.store import NotStored, QueuedRecipient, Spool
+from purport.smtp.event import Mail
+
+WORDS: Final[dict[str, Literal["accept", "reject", "defer"]]] = {
+    "accept": "accept",
+    "reject": "reject",
+    "defer": "defer",
+}
+
+
+@final
+class Transaction:
+    """From MAIL to the end of data or a reset."""
+
+    __slots__ = (
+        "arrived_at",
+        "facts",
+        "fault",
+        "header",
+        "mail",
+        "message",
+        "queue_id",
+        "recipients",
+        "refused",
+        "rules",
+        "size",
+        "spool",
+        "wrong",
+    )
+
+    def __init__(self, queue_id: str, arrived_at: float, mail: Mail) -> None:
+        self.queue_id = queue_id
+        self.arrived_at = arrived_at  # seconds since 1970
+        self.mail = mail
+        self.facts: MailFacts | None = None
+        self.rules: tuple[Rule, ...] = ()
+        self.recipients: list[QueuedRecipient] = []
+        self.refused: list[tuple[Mailbox, Decision]] = []
+        self.spool: Spool | None = None  # from DATA on, until the message has a body
+        self.size = 0  # octets of the message
+        self.header: Header | None = None
+        self.message: MessageFacts | None = None
+        self.fault: Reply | None = None  # what kept the mail data from being stored
+        self.wrong = ""  # the rule that such a fault broke
+
+    def refuse_recipient(self, forward_path: Mailbox, decision: Decision) -> None:
+        """A RCPT that was refused."""
+        self.refused.append((forward_path, decision))
+
+    def end(self) -> None:
+        """Nothing of it is kept."""
+        if self.spool is not None:
+            self.spool.discard()
+            self.spool = None
+
+
+@final
+class Chronicle:
+    """Writes the log lines and the ledger record of transactions."""
+
+    def __init__(self, log: MailLog, ledger: LedgerWriter, policy: RecordedPolicy) -> None:
+        self._log = log
+        self._ledger = ledger
+        self.policy = policy
+
+    def accepted(self, transaction: Transaction, given: Reply) -> None:
+        """Decided, and about to be stored: the record is written before the client is told."""
+        self._record(transaction, "accept", "END-OF-MESSAGE", "default", given)
+
+    def stored(self, transaction: Transaction, client: Client) -> None:
+        """Stored: the message is ours."""
+        header = transaction.header
+        field = None if header is None else header.first("message-id")
+        self._log.accepted(
+            transaction.queue_id,
+            client=client_text(client.name, client.address),
+            message_id="" if field is None else field.value.decode("ascii", "backslashreplace"),
+            reverse_path=transaction.mail.reverse_path,
+            size=transaction.size,
+            recipients=len(transaction.recipients),
+            protocol=_protocol(client),
+            hello_domain=client.hello_domain,
+        )
+        self._responsible(transaction, client, "accept", "default")
+
+    def not_stored(self, transaction: Transaction, client: Client, error: BaseException) -> Reply:
+        """Decided, but the disk did not keep it: the reply says to come again."""
+        given = error.reply if isinstance(error, NotStored) else LOCAL_ERROR
+        if isinstance(error, NotStored):
+            self._log.warning(f"{transaction.queue_id}: not stored: {error}")
+        else:
+            self._log.failure("store", error)
+        transaction.wrong = "storage"
+        self.refused(transaction, client, "END-OF-MESSAGE", "defer", "storage", given)
+        return given
+
+    def refused(
+        self, transaction: Transaction, client: Client, stage: str, action: str, rule: str, given: Reply
+    ) -> None:
+        """Refused, at MAIL or at the end of data."""
+        recipients = transaction.recipients
+        self._log.refused(
+            transaction.queue_id,
+            stage,
+            given,
+            client=client_text(client.name, client.address),
+            reverse_path=transaction.mail.reverse_path,
+            forward_path=recipients[0].forward_path if recipients else None,
+            protocol=_protocol(client),
+            hello_domain=client.hello_domain,
+        )
+        self._responsible(transaction, client, action, rule)
+        self._record(transaction, WORDS[action], stage, rule, given)
+
+    def recipient_refused(self, transaction: Transaction, client: Client, forward_path: Mailbox, given: Reply) -> None:
+        """One recipient was refused; the transaction goes on."""
+        self._log.refused(
+            transaction.queue_id,
+            "RCPT",
+            given,
+            client=client_text(client.name, client.address),
+            reverse_path=transaction.mail.reverse_path,
+            forward_path=forward_path,
+            protocol=_protocol(client),
+            hello_domain=client.hello_domain,
+        )
+
+    def abandoned(self, transaction: Transaction, client: Client) -> None:
+        """The client went, or began anew. Where no recipient was left, the last refusal is what decided."""
+        if transaction.facts is None:
+            return  # it went while the DNS was being asked: nothing was decided
+        if transaction.refused and not transaction.recipients:
+            decision = transaction.refused[-1][1]
+            assert decision.reply is not None
+            transaction.rules += decision.rules
+            self._responsible(transaction, client, decision.action, decision.rule)
+            self._record(transaction, WORDS[decision.action], "RCPT", decision.rule, decision.reply)
+            return
+        stage = "DATA" if transaction.spool is not None else "RCPT" if transaction.recipients else "MAIL"
+        self._responsible(transaction, client, "abandoned", "default")
+        self._record(transaction, "abandoned", stage, "default", None)
+
+    def connection(self, client: str, what: str) -> None:
+        """Something about a connection."""
+        self._log.connection(client, what)
+
+    def failure(self, error: BaseException) -> None:
+        """A fault of ours."""
+        self._log.failure("connection", error)
+
+    def _responsible(self, transaction: Transaction, client: Client, decision: str, rule: str) -> None:
+        facts, message = transaction.facts, transaction.message
+        submitter = "-" if facts is None or facts.submitter is None else path(facts.submitter)
+        pra = None if message is None else message.pra
+        if pra is None or pra.address is None:
+            responsible = "-"
+        else:
+            responsible = f"{path(pra.address)} ({pra.field})"
+        self._log.responsible(
+            transaction.queue_id,
+            f"submitter={submitter} pra={responsible} mailfrom={path(transaction.mail.reverse_path)} "
+            f"helo=<{escaped(client.hello_domain)}> client={client.address} decision={decision} rule={rule}",
+        )
+
+    def _record(self, transaction: Transaction, decision: Word, stage: str, rule: str, given: Reply | None) -> None:
+        assert transaction.facts is not None
+        recipients = [RecordedRecipient(printable(str(recipient.forward_path))) for recipient in transaction.recipients]
+        recipients += [
+            RecordedRecipient(printable(str(forward_path)), str(refusal.reply))
+            for forward_path, refusal in transaction.refused
+        ]
+        made = record(
+            transaction.queue_id,
+            transaction.arrived_at,
+            transaction.facts,
+            self.policy,
+            decision=decision,
+            stage=stage,
+            rule=rule,
+            reply="" if given is None else str(given),
+            rules=transaction.rules,
+            parameters=transaction.mail.parameters.octets() if transaction.mail.parameters.items else b"",
+            recipients=tuple(recipients),
+            size=transaction.size,
+            header=transaction.header,
+            message=transaction.message,
+            fault=transaction.wrong,
+        )
+        self._ledger.append(encode(made))
+
+
+def _protocol(client: Client) -> str:
+    return "ESMTP" if client.extended else "SMTP"
