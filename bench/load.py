@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import psutil
 
 import paths  # noqa: F401  # makes support importable
 from support.peers import find_peer
+from support.smtp_sink import SmtpSink
 
 SENDER = "alice@example.com"
 RECIPIENT = "bob@company.com.example"
@@ -61,23 +61,15 @@ def accept(pid: int, port: int, messages: int, *, sessions: int = 20, size: int 
     return measure(pid, messages, lambda: quietly(command))
 
 
-def relay(pid: int, port: int, sink_port: int, messages: int) -> Run:
+def relay(pid: int, port: int, sink: SmtpSink, messages: int) -> Run:
     """Have a server accept messages and send them on; the end is when smtp-sink has them all."""
-    program = find_peer("smtp-sink")
-    assert program
-    user = ["-u", "postfix"] if os.geteuid() == 0 else []  # it refuses to run as root
-    sink = subprocess.Popen([program, *user, "-M", str(messages), f"127.0.0.1:{sink_port}", "1000"])
-    try:
-        time.sleep(0.2)
 
-        def work() -> None:
-            quietly(source(port, messages))
-            sink.wait(300)
+    def work() -> None:
+        before = sink.taken
+        quietly(source(port, messages))
+        sink.wait_until(before + messages, 300)
 
-        return measure(pid, messages, work)
-    finally:
-        if sink.poll() is None:
-            sink.kill()
+    return measure(pid, messages, work)
 
 
 def quietly(command: list[str]) -> None:

@@ -23,7 +23,8 @@ import memory
 import servers
 from load import Run, accept, relay
 from paths import PROJECT
-from support.peers import free_port, wait_for
+from support.peers import wait_for
+from support.smtp_sink import smtp_sink
 
 MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
 
@@ -112,12 +113,16 @@ def accept_rows(runs: int, scale: float) -> list[Row]:
 
 def relay_rows(runs: int, scale: float) -> list[Row]:
     """Accepted and sent on to smtp-sink."""
-    sinks = free_port(), free_port()
     messages = max(50, int(4000 * scale))
-    with servers.purport(sinks[0]) as ours, servers.postfix(**servers.relaying_postfix(sinks[1])) as theirs:
+    with (
+        smtp_sink() as sink,
+        smtp_sink() as other,
+        servers.purport(sink.port) as ours,
+        servers.postfix(**servers.relaying_postfix(other.port)) as theirs,
+    ):
         sides = {
-            "Purport": lambda: relay(ours.pid, ours.port, sinks[0], messages),
-            "Postfix": lambda: relay(theirs.master_pid, theirs.port, sinks[1], messages),
+            "Purport": lambda: relay(ours.pid, ours.port, sink, messages),
+            "Postfix": lambda: relay(theirs.master_pid, theirs.port, other, messages),
         }
         measured = compare("relay", runs, sides)
     work = "relay end to end into smtp-sink, 20 sessions, connections reused on both sides"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import smtplib
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.exim import Exim
-from support.peers import free_port, require_peer, wait_for
+from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import purport_server
+from support.smtp_sink import smtp_sink
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
 
@@ -66,19 +65,14 @@ def test_purport_relays_to_exim(tmp_path: Path) -> None:
 
 
 def test_purport_relays_into_smtp_sink(tmp_path: Path) -> None:
-    port = free_port()
-    # -M: it ends by itself when it has them all. It refuses to run as root.
-    user = ["-u", "postfix"] if os.geteuid() == 0 else []
-    sink = subprocess.Popen([require_peer("smtp-sink"), *user, "-M", "50", f"127.0.0.1:{port}", "100"])
-    try:
-        with purport_server(folder_with_zone(tmp_path), settings("sink.example", f"smtp:127.0.0.1:{port}")) as server:
-            for number in range(50):
-                submit(server.port, "sink.example", b"number %d" % number)
-            assert sink.wait(30) == 0
-            wait_for(lambda: server.log().count("status=sent") == 50, what="50 deliveries in our log")
-    finally:
-        if sink.poll() is None:
-            sink.kill()
+    with (
+        smtp_sink() as sink,
+        purport_server(folder_with_zone(tmp_path), settings("sink.example", f"smtp:127.0.0.1:{sink.port}")) as server,
+    ):
+        for number in range(50):
+            submit(server.port, "sink.example", b"number %d" % number)
+        sink.wait_until(50)
+        wait_for(lambda: server.log().count("status=sent") == 50, what="50 deliveries in our log")
 
 
 def through_purport(tmp_path: Path, domain: str, send: Callable[[int], None]) -> bytes:
