@@ -258,7 +258,7 @@ class ServerSession:
         if len(line) > COMMAND_OCTETS - 2 and len(line) + 2 > dialect.limits.get(verb, COMMAND_OCTETS):
             raise Rejected(replies.LINE_TOO_LONG)
         if verb not in self._row:
-            raise Rejected(dialect.misplaced(verb))
+            raise Rejected(dialect.misplaced(verb or line[:1]))
         return verb, argument.rstrip(WHITE_SPACE)
 
     def _ehlo(self, argument: bytes) -> Event:
