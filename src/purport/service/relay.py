@@ -13,7 +13,7 @@ from typing import Final, TypeVar, final
 
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
-from purport.dns.lookup import Evaluation, Suspended, start
+from purport.dns.lookup import Evaluation, Resolver, Suspended, start
 from purport.log import client_text
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
@@ -21,7 +21,6 @@ from purport.mail.header import HEADER_LIMIT, Header, read_header
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, received
 from purport.net.listener import Admission, client_address, send_at_once
-from purport.net.resolver import Resolver
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
 from purport.policy.policy import Policy
@@ -69,6 +68,7 @@ class House:
     """What all listeners of the process share."""
 
     resolver: Resolver
+    within: Callable[[float], Resolver]  # the same resolver for a number of seconds
     checker: Checker
     store: QueueStore
     chronicle: Chronicle
@@ -292,7 +292,7 @@ class Connection(asyncio.Protocol):
 
     async def _ask(self, suspended: Suspended[T], then: Callable[[T], Reply | None]) -> None:
         try:
-            resolver = self._relay.house.resolver.within(DNS_SECONDS)
+            resolver = self._relay.house.within(DNS_SECONDS)
             given = then(await suspended.finish(resolver, asyncio.gather))
         except Exception as error:  # noqa: BLE001  # as in _advance
             self._fail(error)

@@ -1,0 +1,306 @@
+"""The composition root: settings in, running services out; no logic.
+
+SIGTERM and SIGINT let running transactions come to their end and stop. SIGHUP reads the settings again, and keeps the
+old ones where the new ones are wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from purport.authentication.spf.checker import Checker
+from purport.config.load import SettingsError, load, parse_bind
+from purport.config.schema import Settings
+from purport.delivery.pool import PoolSettings
+from purport.delivery.route import Routes
+from purport.delivery.worker import Deliverer
+from purport.dns.lookup import Resolver
+from purport.dns.zone import StaticResolver, read_zone
+from purport.ledger.record import policy as recorded_policy
+from purport.ledger.writer import LedgerWriter
+from purport.log import MailLog
+from purport.mail.domain import a_label_form
+from purport.net.listener import Admission, listen
+from purport.net.resolver import Resolver as NetworkResolver
+from purport.policy.policy import Policy
+from purport.policy.relaying import Networks, Relaying
+from purport.policy.submitter import SubmitterPolicy
+from purport.queue.queue_id import QueueIds
+from purport.queue.schedule import Schedule
+from purport.queue.sqlite import SpoolInUse, SqliteStore
+from purport.service.control import ControlServer, Request, Response
+from purport.service.deliveries import Deliveries
+from purport.service.relay import Front, House, Patience, Relay
+from purport.service.transaction import Chronicle
+from purport.smtp.extensions import ALL
+from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
+from purport.smtp.server import Profile
+
+EX_UNAVAILABLE: Final = 69  # sysexits(3)
+EX_CONFIG: Final = 78
+GRACE: Final = 30.0  # seconds that running transactions get when the server stops
+TICK: Final = 1.0  # seconds between looks at clients that are too slow
+OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
+
+
+def serve(path: Path) -> int:
+    """Run the server of a settings file until it is told to stop. Returns an exit code of sysexits(3)."""
+    try:
+        settings = load(path)
+    except SettingsError as error:
+        _say(str(error))
+        return EX_CONFIG
+    raise_file_limit()
+    try:
+        return uvloop.run(_run(path, settings))
+    except (OSError, SpoolInUse, sqlite3.Error, ValueError) as error:
+        _say(f"purport: {error}")
+        return EX_UNAVAILABLE
+
+
+async def _run(path: Path, settings: Settings) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    server = Server(path, settings, loop)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    await server.open()
+    # What lives as long as the server need not be looked at again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    await stop.wait()
+    await server.close()
+    return 0
+
+
+@dataclass(slots=True)
+class _Listening:
+    """One listener of the settings, while it is open."""
+
+    relay: Relay
+    sockets: list[asyncio.Server]
+
+
+class Server:
+    """Everything that one process runs."""
+
+    def __init__(self, path: Path, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self._path = path
+        self._settings = settings
+        self._loop = loop
+        self._listening: list[_Listening] = []
+        state = state_folder(path, settings)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._log = log = MailLog(settings.hostname, schedule=loop.call_soon)
+        self._ledger = LedgerWriter(
+            state / "ledger",
+            retention_days=settings.ledger.retention_days,
+            schedule=loop.call_soon,
+            warn=log.warning,
+        )
+        self._store = SqliteStore(state / "spool", loop, memory_limit=settings.limits.memory_threshold)
+        self._resolver = make_resolver(path, settings)
+        ids = QueueIds(clock=time.time, after=self._store.newest_id())
+        policy = make_policy(settings)
+        self._chronicle = Chronicle(log, self._ledger, recorded_policy(policy))
+        self._deliverer = Deliverer(
+            store=self._store,
+            hostname=settings.hostname,
+            maildirs=state / "maildir",
+            routes=make_routes(settings),
+            resolver=self._resolver,
+            extensions=ALL,
+            schedule=make_schedule(settings),
+            pool=PoolSettings(per_destination=settings.relay.concurrency),
+            log=Deliveries(log, self._ledger, time.time),
+            ids=ids,
+        )
+        self._house = House(
+            resolver=self._resolver,
+            within=self._resolver.within if isinstance(self._resolver, NetworkResolver) else self._unhurried,
+            checker=Checker(settings.hostname),
+            store=self._store,
+            chronicle=self._chronicle,
+            ids=ids,
+            admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
+            submit=self._deliverer.submit,
+            clock=time.time,
+        )
+        self._control = ControlServer(state / "control", self._asked)
+        self._ticker: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
+        try:
+            for number, listener in enumerate(self._settings.listener):
+                relay = Relay(make_front(self._settings, number), self._house, self._loop)
+                sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
+                self._listening.append(_Listening(relay, sockets))
+            await self._control.open()
+        except OSError:
+            await self.close(grace=0)
+            raise
+        await self._deliverer.start()
+        self._tick()
+        binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
+        self._log.notice(f"Purport is ready on {binds}")
+
+    async def close(self, grace: float = GRACE) -> None:
+        """Stop listening, let running transactions end for `grace` seconds, keep what is queued."""
+        self._log.notice("stopping")
+        for listening in self._listening:
+            for socket in listening.sockets:
+                socket.close()
+            listening.relay.stop()
+        end = self._loop.time() + grace
+        while any(listening.relay.connections for listening in self._listening) and self._loop.time() < end:
+            await asyncio.sleep(0.02)
+        for listening in self._listening:
+            listening.relay.break_off()
+        await self._deliverer.stop(max(1.0, end - self._loop.time()))
+        await self._control.close()
+        await self._store.close()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if isinstance(self._resolver, NetworkResolver):
+            self._resolver.close()
+        self._ledger.close()
+        self._log.notice("stopped")
+        self._log.flush()
+
+    def reload(self) -> None:
+        """Read the settings again: policy, domains, limits and listeners' rules, for who connects from now on.
+        Addresses, the state folder and the hostname need a new start."""
+        try:
+            settings = load(self._path)
+            fixed = ("hostname", "state_dir", "dns")
+            if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
+                listener.bind for listener in settings.listener
+            ] != [listener.bind for listener in self._settings.listener]:
+                raise ValueError(f"a change of {', '.join(fixed)} or of an address needs a new start")
+            fronts = [make_front(settings, number) for number in range(len(settings.listener))]
+        except (SettingsError, ValueError) as error:
+            self._log.warning(f"the old settings stay in force: {error}")
+            return
+        self._settings = settings
+        self._chronicle.policy = recorded_policy(make_policy(settings))
+        self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
+        self._ledger.retention_days = settings.ledger.retention_days
+        self._deliverer.reload(make_routes(settings), make_schedule(settings))
+        for listening, front in zip(self._listening, fronts, strict=True):
+            listening.relay.front = front
+        self._log.notice("the settings were read again")
+
+    async def _asked(self, request: Request) -> Response:
+        """What a tool asked over the control socket."""
+        if request.command not in ("refresh", "retry"):
+            return Response(False, f"no such command: {request.command}")
+        await self._store.refresh()
+        await self._deliverer.wake(now=request.command == "retry")
+        return Response(True)
+
+    def _tick(self) -> None:
+        for listening in self._listening:
+            listening.relay.expire()
+        self._ticker = self._loop.call_later(TICK, self._tick)
+
+    def _unhurried(self, _seconds: float) -> Resolver:
+        """A zone in memory answers at once."""
+        return self._resolver
+
+
+def state_folder(path: Path, settings: Settings) -> Path:
+    """The state folder, relative to that of the settings file."""
+    return path.parent / settings.state_dir
+
+
+def make_resolver(path: Path, settings: Settings) -> NetworkResolver | StaticResolver:
+    """Who answers questions. Raises ValueError or OSError for a zone file that is none."""
+    dns = settings.dns
+    if dns.zone:
+        return read_zone((path.parent / dns.zone).read_bytes())
+    return NetworkResolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries)
+
+
+def make_policy(settings: Settings) -> Policy:
+    """What is asked of a transaction."""
+    domains: dict[str, frozenset[str] | None] = {settings.hostname.lower(): OUR_MAILBOXES}
+    for domain in settings.domain:
+        mailboxes = domain.mailboxes
+        domains[a_label_form(domain.name).lower()] = (
+            None if mailboxes is None else frozenset(name.lower() for name in mailboxes)
+        )
+    submitter = settings.submitter
+    return Policy(
+        settings.hostname,
+        SubmitterPolicy(
+            submitter.offer,
+            submitter.check_pra,
+            submitter.reject_at,
+            submitter.on_temperror,
+            submitter.local_part_case,
+        ),
+        settings.spf.on_fail,
+        settings.spf.check_helo,
+        Relaying(domains, Networks(settings.relay.networks)),
+    )
+
+
+def make_routes(settings: Settings) -> Routes:
+    """Where mail goes."""
+    domains = {settings.hostname.lower(): "maildir"}
+    domains.update({a_label_form(domain.name).lower(): domain.deliver for domain in settings.domain})
+    return Routes(settings.hostname, domains, settings.relay.default)
+
+
+def make_schedule(settings: Settings) -> Schedule:
+    """When mail is tried again."""
+    queue = settings.queue
+    return Schedule(min_backoff=queue.min_backoff, max_backoff=queue.max_backoff, lifetime=queue.lifetime)
+
+
+def make_front(settings: Settings, number: int) -> Front:
+    """What the connections of one listener share."""
+    limits = settings.limits
+    extensions = tuple(one for one in ALL if one is not SUBMITTER or settings.submitter.offer)
+    trusted = Networks(settings.listener[number].xclient)
+    return Front(
+        profile=Profile(
+            settings.hostname,
+            extensions,
+            message_octets=limits.message_size,
+            recipients=limits.recipients,
+            errors=limits.errors,
+        ),
+        policy=make_policy(settings),
+        patience=Patience(limits.command_seconds, limits.data_seconds),
+        trusts=trusted.__contains__,
+        next_hop=make_routes(settings).next_hop,
+        lifetime=settings.queue.lifetime,
+        hold=settings.queue.hold,
+    )
+
+
+def raise_file_limit() -> None:
+    """As many open files as the system allows us: a connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _say(text: str) -> None:
+    os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -1,0 +1,129 @@
+"""A record told to people: what was known, which rules were asked, what was decided, what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from purport.authentication.spf.result import Scope, SpfResult
+from purport.ledger.read import Entry
+from purport.ledger.record import Check, Record, RecordedPra
+from purport.ledger.replay import decide_again, result_again
+
+MARKS: Final = {"pass": "ok", "refuse": "NO", "defer": "later", "tag": "noted", "skip": "-"}
+COLOURS: Final = {"accept": "32", "reject": "31", "defer": "33", "abandoned": "2"}  # ECMA-48 SGR
+ADVICE: Final = {
+    "submitter-authorized": "The client named a submitter whose domain does not let it send. Either the client must "
+    "name an address of its own domain, or the owner of {domain} must add the client to the domain's SPF record.",
+    "submitter-matches-header": "The header names somebody else as responsible. The client must send as SUBMITTER the "
+    "address of the field that the PRA comes from, or add a Sender or Resent-From field that names its submitter.",
+    "pra-present": "The header names nobody as responsible. The client must send exactly one From or Sender field "
+    "with one address in it.",
+    "pra-authorized": "The domain of the responsible address does not let this client send. Forwarders must add a "
+    "Resent-From field of their own.",
+    "spf": "The domain of the reverse-path does not let this client send. Its owner must add the client to its SPF "
+    "record, or the client must use a reverse-path of its own.",
+    "relaying": "Either the recipient is misspelt, or its domain or mailbox is missing in this server's settings, or "
+    "the client's network is missing in [relay] networks.",
+    "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
+    "storage": "The disk of this server could not take the message. The client will try again.",
+    "hops": "The message goes round in circles: look at its Received fields.",
+}
+
+
+def as_json(entry: Entry) -> str:
+    """The record and its deliveries as one JSON object, with the decision taken again."""
+    again = decide_again(entry.record)
+    whole = {
+        **msgspec.to_builtins(entry.record),
+        "deliveries": msgspec.to_builtins(entry.deliveries),
+        "decided_again": {"decision": again.decision, "rule": again.rule, "reply": again.reply},
+    }
+    return msgspec.json.encode(whole).decode()
+
+
+def as_text(entry: Entry, *, colour: bool = False) -> str:
+    """The record as text; `colour` for a terminal."""
+    return "\n".join(safe(line) if not line.startswith("\x1b") else line for line in _lines(entry, colour))
+
+
+def _lines(entry: Entry, colour: bool) -> Iterator[str]:
+    record = entry.record
+    word = {"accept": "accepted", "reject": "refused", "defer": "deferred", "abandoned": "not finished"}[
+        record.decision
+    ]
+    title = f"{record.id}: {word} at {record.stage}"
+    yield f"\x1b[1;{COLOURS[record.decision]}m{safe(title)}\x1b[0m" if colour else title
+    yield f"  when       {datetime.fromtimestamp(record.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    client = record.client
+    yield f"  client     {client.address} ({client.name or 'name unknown'}), said {client.helo or 'no HELO'}"
+    yield f"  mail from  <{record.reverse_path}>"
+    yield f"  submitter  {record.submitter or 'none was named'}"
+    if record.pra is not None:
+        yield f"  PRA        {_pra(record.pra)}"
+    for recipient in record.recipients:
+        yield f"  recipient  <{recipient.address}>" + (f": {recipient.reply}" if recipient.reply else "")
+    if record.message_id:
+        yield f"  message    {record.message_id}, {record.size} octets"
+    yield "rules, in the order they were asked"
+    for name, outcome, reason in record.rules:
+        decided = "  <- decided" if outcome in ("refuse", "defer") else ""
+        yield f"  {MARKS.get(outcome, outcome):5} {name}: {reason}{decided}"
+    if record.fault:
+        yield f"  NO    {record.fault}: {record.reply}  <- decided"
+    if record.reply:
+        yield "reply"
+        yield f"  {record.reply}"
+    yield from _evidence(record)
+    if record.decision in ("reject", "defer") and (advice := ADVICE.get(record.rule)):
+        yield "what to change"
+        yield "  " + advice.format(domain=_submitter_domain(record))
+    if entry.deliveries:
+        yield "deliveries"
+    for delivery in entry.deliveries:
+        when = f"{datetime.fromtimestamp(delivery.time, UTC):%Y-%m-%d %H:%M:%S}"
+        via = f" via {delivery.host}" if delivery.host else ""
+        yield f"  {when} <{delivery.recipient}> {delivery.outcome}{via}: {delivery.reply}"
+
+
+def _evidence(record: Record) -> Iterator[str]:
+    checks: tuple[tuple[Check | None, Scope, str], ...] = (
+        (record.sender_id, "pra", "Sender ID of the submitter"),
+        (record.pra_check, "pra", "Sender ID of the PRA"),
+        (record.spf, "mfrom", "SPF of the reverse-path"),
+        (record.helo, "helo", "SPF of the hello domain"),
+    )
+    for check, scope, title in checks:
+        result = result_again(record, check, scope)
+        if result is not None:
+            yield f"{title}: {result.result}"
+            yield from _steps(result)
+
+
+def _steps(result: SpfResult) -> Iterator[str]:
+    """The evaluation, step by step, from the recorded DNS answers."""
+    for step in result.trace:
+        yield f"  {step.domain}: {step.term} -> {step.outcome}"
+    if result.explanation:
+        yield f"  the domain's owner says: {result.explanation}"
+
+
+def _pra(pra: RecordedPra) -> str:
+    if pra.address is None:
+        return f"none: {pra.problem} (steps {pra.step})"
+    return f"{pra.address} (from {pra.field}, steps {pra.step})"
+
+
+def _submitter_domain(record: Record) -> str:
+    return (record.submitter or "").rpartition("@")[2] or "the domain"
+
+
+def safe(text: str) -> str:
+    """Text of others as a terminal may have it."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
