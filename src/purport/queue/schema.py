@@ -16,6 +16,7 @@ from purport.queue.store import QueuedMessage, QueuedRecipient
 
 DATABASE: Final = "queue.db"
 BODIES: Final = "bodies"
+LOCK: Final = "lock"
 APPLICATION_ID: Final = 0x50757270  # "Purp", so that file(1) and we know our own databases
 
 # The columns that rows are searched and listed by come first and the body last: SQLite reads the pages of a
@@ -103,14 +104,29 @@ def prepare(connection: sqlite3.Connection) -> None:
     migrate(connection)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to this program's version, one transaction a version. Raises WrongDatabase."""
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version of the tables; 0: there are none yet. Raises WrongDatabase."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > 0 and application != APPLICATION_ID:
+    if application != APPLICATION_ID and (version or application):
         raise WrongDatabase("the database belongs to another program")
     if version > len(MIGRATIONS):
         raise WrongDatabase(f"the queue has version {version}; this program knows {len(MIGRATIONS)}: it is older")
+    return int(version)
+
+
+def check_version(connection: sqlite3.Connection) -> None:
+    """Whether the tables are those that this program knows. Raises WrongDatabase."""
+    version = version_of(connection)
+    if version < len(MIGRATIONS):
+        raise WrongDatabase(
+            f"the queue has version {version}; start the server once: it brings it to {len(MIGRATIONS)}"
+        )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to this program's version, one transaction a version. Raises WrongDatabase."""
+    version = version_of(connection)
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE; {script};"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,7 +26,7 @@ from typing import Final, TypeVar, final
 from purport.queue.body import FileBody
 from purport.queue.body_files import Append, BodyFiles
 from purport.queue.queue_id import queue_id_of
-from purport.queue.schema import BODIES, connect, prepare
+from purport.queue.schema import BODIES, LOCK, connect, prepare
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool
 from purport.queue.writer import Ask, Job, Step, Writer
@@ -40,6 +41,8 @@ MEMORY_LIMIT: Final = HEAD_LIMIT  # a body above this goes into its own file whi
 GROUP_LIMIT: Final = 256  # jobs of one transaction: bounds how long the first of them waits
 BUSY_SECONDS: Final = 30.0  # an operator's command holds the database for milliseconds; a stopped one must not stop us
 POOL_THREADS: Final = 4  # big bodies that are written or synced at the same time
+LOCK_TRIES: Final = 10  # an operator's command tries the lock for a moment, to see whether a server has it
+LOCK_PAUSE: Final = 0.02  # seconds between the tries
 
 
 class SpoolInUse(Exception):
@@ -278,10 +281,13 @@ class SqliteStore:
 
 def lock(folder: Path) -> int:
     """Take a spool folder for this process, until the descriptor is closed. Raises SpoolInUse."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise SpoolInUse(f"{folder} belongs to another server that is running") from error
-    return descriptor
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise SpoolInUse(f"{folder} belongs to another server that is running")

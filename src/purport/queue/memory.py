@@ -1,0 +1,295 @@
+"""A queue in memory, for tests and trials: everything but what outlives the process.
+
+It behaves as the SQLite store does, the order of its callbacks included, and `restarted` gives what a new
+process would find.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import final
+
+from purport.mail.address import Mailbox
+from purport.queue.body import MemoryBody
+from purport.queue.operator import (
+    Change,
+    Detail,
+    Effect,
+    Entry,
+    Listed,
+    RecipientDetail,
+    header_of,
+    name_of,
+)
+from purport.queue.queue_id import number_of
+from purport.queue.store import HEAD_LIMIT, Body, Done, Outcome, QueuedMessage, QueuedRecipient, Spool, StorageFault
+
+
+@final
+class MemorySpool:
+    """A spool of the memory store."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.octets = bytearray()
+
+    @property
+    def congested(self) -> bool:
+        """Memory is never behind."""
+        return False
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Calls back at once."""
+        callback()
+
+    def write(self, octets: bytes) -> None:
+        """Take the next octets."""
+        self.octets += octets
+        self.size += len(octets)
+
+    def head(self, limit: int) -> bytes:
+        """The first `limit` octets at most, and HEAD_LIMIT at most."""
+        return bytes(self.octets[: min(limit, HEAD_LIMIT)])
+
+    def discard(self) -> None:
+        """Drop everything."""
+        self.octets = bytearray()
+
+
+@final
+class Kept:
+    """A recipient in the store, and what happens to it."""
+
+    __slots__ = ("held", "leased", "recipient")
+
+    def __init__(self, recipient: QueuedRecipient, *, leased: bool, held: bool) -> None:
+        self.recipient = recipient
+        self.leased = leased
+        self.held = held
+
+    def due(self, now: float) -> bool:
+        """Whether it may be claimed."""
+        return not self.leased and not self.held and self.recipient.due_at <= now
+
+
+Row = tuple[QueuedMessage, dict[int, Kept]]
+
+
+@final
+class MemoryStore:
+    """A `QueueStore` and its `QueueOperator` in one object."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
+        self._rows: dict[str, Row] = {}
+        self._newest: str | None = None
+
+    def restarted(self) -> MemoryStore:
+        """A store with the same messages and no leases."""
+        store = MemoryStore(self._loop)
+        store._rows = {queue_id: (message, dict(kept)) for queue_id, (message, kept) in self._rows.items()}
+        for _, kept in store._rows.values():
+            for one in kept.values():
+                one.leased = False
+        store._newest = max(self._rows, default=None)
+        return store
+
+    def __len__(self) -> int:
+        """How many messages there are."""
+        return len(self._rows)
+
+    # QueueStore
+
+    def spool(self) -> Spool:
+        """A place for a body that is about to arrive."""
+        return MemorySpool()
+
+    def body(self, spool: Spool) -> Body:
+        """The spooled octets as a body; the spool is finished with."""
+        assert isinstance(spool, MemorySpool)
+        return MemoryBody(bytes(spool.octets))
+
+    def accept(self, message: QueuedMessage, done: Done) -> None:
+        """Store a message; its recipients are leased to the caller, unless it is held."""
+        self._loop.call_soon(self._step, (message,), (), done)
+
+    def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
+        """Do what the outcomes say, and store the reports."""
+        self._loop.call_soon(self._step, reports, outcomes, done)
+
+    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held; those recipients are leased to the caller."""
+        await asyncio.sleep(0)  # after the steps that were begun before
+        due: list[tuple[float, str]] = []
+        for queue_id, (_, kept) in self._rows.items():
+            times = [one.recipient.due_at for one in kept.values() if one.due(now)]
+            if times:
+                due.append((min(times), queue_id))
+        return [self._lease(queue_id, now) for _, queue_id in sorted(due)[:limit]]
+
+    async def next_due(self) -> float | None:
+        """When the next unleased recipient is due, if there is one."""
+        await asyncio.sleep(0)
+        waiting = [one for _, kept in self._rows.values() for one in kept.values() if not one.leased and not one.held]
+        return min((one.recipient.due_at for one in waiting), default=None)
+
+    async def refresh(self) -> None:
+        """Nothing changes from beside."""
+
+    def newest_id(self) -> str | None:
+        """The newest queue id that was there when the store was made."""
+        return self._newest
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        await asyncio.sleep(0)
+
+    def _step(self, messages: Sequence[QueuedMessage], outcomes: Sequence[Outcome], done: Done) -> None:
+        try:
+            for message in messages:
+                number_of(message.queue_id)
+                if message.queue_id in self._rows:
+                    raise StorageFault(f"{message.queue_id} is in the queue already")
+        except (StorageFault, ValueError) as error:
+            done(error)
+            return
+        for message in messages:
+            self._insert(message)
+        for outcome in outcomes:
+            self._settle(outcome)
+        done(None)
+
+    def _insert(self, message: QueuedMessage) -> None:
+        kept = {
+            recipient.number: Kept(
+                replace(recipient, due_at=recipient.due_at or message.arrived_at),
+                leased=not message.held,
+                held=message.held,
+            )
+            for recipient in message.recipients
+        }
+        self._rows[message.queue_id] = (copy(message), kept)
+
+    def _settle(self, outcome: Outcome) -> None:
+        _, kept = self._rows.get(outcome.queue_id, (None, {}))
+        one = kept.get(outcome.number)
+        if one is None:
+            return
+        recipient = one.recipient
+        if outcome.action == "deferred":
+            one.leased = False
+            recipient.attempts += 1
+            recipient.due_at = outcome.due_at
+            recipient.last_reply, recipient.last_host = outcome.reply, outcome.host
+            recipient.transcript = outcome.transcript
+        elif outcome.action == "returned":
+            one.leased = False
+            recipient.due_at = outcome.due_at
+        else:
+            del kept[outcome.number]
+            if not kept:
+                del self._rows[outcome.queue_id]
+
+    def _lease(self, queue_id: str, now: float) -> QueuedMessage:
+        message, kept = self._rows[queue_id]
+        due = [one for one in kept.values() if one.due(now)]
+        for one in due:
+            one.leased = True
+        return replace(message, recipients=[copy(one.recipient) for one in due], held=False)
+
+    # QueueOperator
+
+    def entries(self) -> Iterator[Entry]:
+        """All messages, oldest first."""
+        return iter([self._entry(*self._rows[queue_id]) for queue_id in sorted(self._rows)])
+
+    def show(self, queue_id: str) -> Detail | None:
+        """One message, or None where it is not in the queue."""
+        number_of(queue_id)
+        if queue_id not in self._rows:
+            return None
+        message, kept = self._rows[queue_id]
+        return Detail(
+            self._entry(message, kept),
+            message.expires_at,
+            message.hops,
+            message.parameters.octets(),
+            message.trace + header_of(message.body.octets() or b""),
+            tuple(recipient_detail(one) for one in kept.values()),
+        )
+
+    def hold(self, queue_ids: Sequence[str] | None) -> list[Change]:
+        """Try no more, until released."""
+
+        def hold(one: Kept) -> None:
+            one.held = True
+
+        return self._change(queue_ids, hold, Effect.AFTER_ATTEMPT)
+
+    def release(self, queue_ids: Sequence[str] | None) -> list[Change]:
+        """End a hold; each recipient is due when it was due without it."""
+
+        def release(one: Kept) -> None:
+            one.held = False
+
+        return self._change(queue_ids, release, Effect.DONE)
+
+    def retry(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
+        """Make waiting recipients due at once; a hold stays."""
+
+        def retry(one: Kept) -> None:
+            one.recipient.due_at = now
+
+        return self._change(queue_ids, retry, Effect.BEING_DELIVERED)
+
+    def delete(self, queue_ids: Sequence[str] | None) -> list[Change]:
+        """Take messages out of the queue; nobody is told."""
+        changes = self._change(queue_ids, lambda _: None, Effect.BEING_DELIVERED)
+        for change in changes:
+            if change.changed:
+                self._rows.pop(change.queue_id, None)
+        return changes
+
+    def _change(self, queue_ids: Sequence[str] | None, verb: Callable[[Kept], None], leased: Effect) -> list[Change]:
+        changes = []
+        for queue_id in sorted(self._rows) if queue_ids is None else queue_ids:
+            number_of(queue_id)
+            if queue_id not in self._rows:
+                changes.append(Change(queue_id, Effect.NO_SUCH_MESSAGE))
+                continue
+            kept = self._rows[queue_id][1].values()
+            change = Change(queue_id, leased if any(one.leased for one in kept) else Effect.DONE)
+            for one in kept if change.changed else ():
+                verb(one)
+            changes.append(change)
+        return changes
+
+    def _entry(self, message: QueuedMessage, kept: dict[int, Kept]) -> Entry:
+        path = message.reverse_path
+        return Entry(
+            name_of(any(one.leased for one in kept.values()), any(one.held for one in kept.values())),
+            message.queue_id,
+            message.arrived_at,
+            message.body.size + len(message.trace),
+            str(path) if isinstance(path, Mailbox) else "",
+            tuple(Listed(str(one.recipient.forward_path), one.recipient.last_reply) for one in kept.values()),
+        )
+
+
+def recipient_detail(one: Kept) -> RecipientDetail:
+    """All that is known about a recipient."""
+    recipient = one.recipient
+    return RecipientDetail(
+        str(recipient.forward_path),
+        recipient.next_hop,
+        recipient.attempts,
+        recipient.due_at,
+        one.leased,
+        recipient.last_reply,
+        recipient.last_host,
+        recipient.transcript,
+        recipient.parameters.octets(),
+    )

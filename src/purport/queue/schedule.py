@@ -1,0 +1,54 @@
+"""When a recipient is tried again, when its sender is warned, and when it is given up (RFC 5321 section 4.5.4.1).
+
+Times are seconds since 1970, durations seconds. With the defaults a recipient is tried after 5, 10, 20 and 40
+minutes and then about every 67 minutes for five days: the delays that Postfix's defaults lead to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SPREAD: Final = 0.25  # how much of its length jitter may add to a delay: a next hop that was down is not stormed
+DAY: Final = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The delays between attempts, and the ends of patience."""
+
+    min_backoff: float = 300.0
+    max_backoff: float = 4000.0
+    # RFC 5321 section 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
+    lifetime: float = 5 * DAY
+    warn_after: float = 0.0  # 0: nobody is warned
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the durations contradict each other."""
+        if not 0 < self.min_backoff <= self.max_backoff:
+            raise ValueError("min_backoff is more than 0 and not more than max_backoff")
+        if self.lifetime < 0 or self.warn_after < 0:
+            raise ValueError("lifetime and warn_after are not negative")
+
+    def expires_at(self, arrived_at: float) -> float:
+        """When a message is given up."""
+        return arrived_at + self.lifetime
+
+    def next_attempt(self, attempts: int, arrived_at: float, now: float, jitter: float) -> float | None:
+        """When to try again after `attempts` attempts (at least one) that failed for the time being; None: never,
+        the recipient has failed. `jitter` is a random fraction from 0 to 1.
+
+        The last attempt is made when the lifetime ends, not before.
+        """
+        expires_at = self.expires_at(arrived_at)
+        if now >= expires_at:
+            return None
+        doublings = min(attempts - 1, 32)  # enough to pass any maximum, too few to overflow
+        delay = min(self.min_backoff * 2.0**doublings, self.max_backoff)
+        return min(now + delay * (1 + SPREAD * jitter), expires_at)
+
+    def warns(self, arrived_at: float, last_attempt_at: float, now: float) -> bool:
+        """Whether this attempt is the first one after the time at which the sender is to be warned;
+        `last_attempt_at` is when the one before it was (for the first attempt: `arrived_at`)."""
+        warn_at = arrived_at + self.warn_after
+        return self.warn_after > 0 and last_attempt_at < warn_at <= now

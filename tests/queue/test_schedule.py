@@ -1,0 +1,56 @@
+"""When to try again, to warn and to give up (RFC 5321 section 4.5.4.1)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from purport.queue.schedule import DAY, SPREAD, Schedule
+
+ARRIVED = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(("attempts", "delay"), [(1, 300), (2, 600), (3, 1200), (4, 2400), (5, 4000), (900, 4000)])
+def test_delays_double_up_to_the_maximum(attempts: int, delay: float) -> None:
+    assert Schedule().next_attempt(attempts, ARRIVED, ARRIVED + 60, 0.0) == ARRIVED + 60 + delay
+
+
+def test_jitter_makes_a_delay_longer_never_shorter() -> None:
+    assert Schedule().next_attempt(1, ARRIVED, ARRIVED, 1.0) == ARRIVED + 300 * (1 + SPREAD)
+
+
+def test_the_last_attempt_is_made_when_the_lifetime_ends() -> None:
+    schedule = Schedule()
+    end = ARRIVED + 5 * DAY
+    assert schedule.next_attempt(80, ARRIVED, end - 10, 0.5) == end
+    assert schedule.next_attempt(81, ARRIVED, end, 0.5) is None
+
+
+def test_a_lifetime_of_nothing_means_one_attempt() -> None:
+    assert Schedule(lifetime=0).next_attempt(1, ARRIVED, ARRIVED, 0.0) is None
+
+
+def test_a_sender_is_warned_once() -> None:
+    schedule = Schedule(warn_after=4 * 3600)
+    attempts = [ARRIVED + hours * 3600 for hours in (0, 1, 3, 5, 7)]
+    warned = [schedule.warns(ARRIVED, before, now) for before, now in zip([ARRIVED, *attempts], attempts, strict=False)]
+    assert warned == [False, False, False, True, False]
+    assert not any(Schedule().warns(ARRIVED, before, before + 9999) for before in attempts)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"min_backoff": 0}, {"max_backoff": 1}, {"lifetime": -1}, {"warn_after": -1}], ids=str
+)
+def test_durations_that_contradict_each_other_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="not"):
+        Schedule(**wrong)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10_000), st.floats(0, 6 * DAY), st.floats(0, 1))
+def test_a_next_attempt_lies_ahead_and_within_the_lifetime(attempts: int, age: float, jitter: float) -> None:
+    now = ARRIVED + age
+    at = Schedule().next_attempt(attempts, ARRIVED, now, jitter)
+    assert (at is None) == (now >= ARRIVED + 5 * DAY)
+    assert at is None or now < at <= ARRIVED + 5 * DAY
