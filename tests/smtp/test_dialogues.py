@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import yaml
 
 from purport.mail.address import NULL
 from purport.smtp.server import Profile
-from support.smtp_shell import OWN, SHARED, Shell, dialogues, play
+from support.smtp_shell import OWN, ROOT, SHARED, Shell, dialogues, play
 
 SPACE_AFTER_COLON = 'RFC 5321 section 3.3: "spaces are not permitted on either side of the colon following FROM"'
 # Replies that chasquid chose, or laxity that an RFC speaks against.
@@ -103,3 +106,30 @@ def test_a_path_is_read_as_the_tables_say(case: dict[str, Any]) -> None:
         assert not said.startswith("501 ")
         parameters = case.get("rest") or " ".join(case.get("parsed", [])[1:])
         assert said.startswith("555 ") == any(word not in ("", "size=1234", "BODY=8BITMIME") for word in [parameters])
+
+
+TEXTS = sorted((ROOT / "tests" / "dialogues").glob("*.txt"))
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("path", TEXTS, ids=[path.stem for path in TEXTS])
+def test_the_dialogue_goes_as_it_is_written(path: Path, cut: int) -> None:
+    """Lines as RFCs print them. `*` in what the server says is any text, `250-*` any lines before the last."""
+    shell = Shell(Profile("mx.company.com.example"))
+    said: list[str] = []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for who, group in groupby(lines, key=lambda line: line[:2]):
+        texts = [line[3:] for line in group]
+        if who == "C:":
+            assert said == []
+            said = [
+                line for reply in shell.hear("".join(f"{text}\r\n" for text in texts).encode(), cut) for line in reply
+            ]
+            continue
+        said = said or [line for reply in shell.hear(b"") for line in reply]
+        for text in texts:
+            if text == "250-*":
+                said = [line for line in said if not line.startswith("250-")]
+            else:
+                assert fnmatchcase(said.pop(0), text)
+    assert said == []

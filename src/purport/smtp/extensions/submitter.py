@@ -1,4 +1,4 @@
-"""SUBMITTER: who is responsible for submitting the message (RFC 4405).
+"""SUBMITTER, the "Responsible Submitter" extension: who is responsible for submitting the message (RFC 4405).
 
     MAIL FROM:<alice@example.com> SUBMITTER=bob@almamater.edu.example
 
