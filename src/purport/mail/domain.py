@@ -14,6 +14,8 @@ import idna
 DOMAIN_OCTETS: Final = 255  # RFC 5321 section 4.5.3.1.2
 LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # 63 octets: RFC 1035 section 2.3.4
 NAME: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*")
+# Python's IPv6Address takes a zone behind "%" too, made of any characters whatever: RFC 5321 section 4.1.3 has none.
+IPV6_CHARACTERS: Final = re.compile(r"[0-9A-Fa-f:.]+")
 # Standardized-tag ":" dcontent: any tag of letters, digits and hyphens that does not end with a hyphen.
 GENERAL_LITERAL: Final = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+")
 
@@ -30,6 +32,8 @@ def is_address_literal(text: str) -> bool:
     inside = text[1:-1]
     try:
         if inside[:5].upper() == "IPV6:":
+            if IPV6_CHARACTERS.fullmatch(inside, 5) is None:
+                return False
             ipaddress.IPv6Address(inside[5:])
         elif ":" in inside:
             return GENERAL_LITERAL.fullmatch(inside) is not None
@@ -44,6 +48,8 @@ def a_label_form(text: str) -> str:
     """The domain name with every U-label as its A-label (IDNA 2008). Raises ValueError where it is no domain name."""
     if text.isascii():
         name = text
+    elif len(text) > DOMAIN_OCTETS:
+        raise ValueError("not a domain name: too long")
     else:
         try:
             name = idna.encode(text, uts46=True).decode("ascii")

@@ -12,14 +12,15 @@ import re
 from typing import Final
 
 from purport.mail.address import ATEXT, LOCAL_PART_OCTETS, Mailbox
-from purport.mail.domain import NAME, a_label_form
+from purport.mail.domain import DOMAIN_OCTETS, NAME, a_label_form
 
 VALUE_LIMIT: Final = 16384  # characters of one field that are looked at; an address needs some hundreds
 
 ADDRESS: Final = rf"({ATEXT}+(?:\.{ATEXT}+)*)@({NAME.pattern})"
 # What most fields are: a bare address, or one in angle brackets after a plain or quoted name.
 PLAIN: Final = re.compile(ADDRESS)
-NAMED: Final = re.compile(rf'(?:"[^"\\\n]*"|(?:{ATEXT}+[ \t]+)*{ATEXT}*)?[ \t]*<{ADDRESS}>')
+# The words are possessive: a long run of white space is looked at once, not once for each of its characters.
+NAMED: Final = re.compile(rf'(?:"[^"\\\n]*"[ \t]*|(?:(?:{ATEXT}|\.)++[ \t]*+)*+)<{ADDRESS}>')
 
 TOKEN: Final = re.compile(
     r"(?P<space>[ \t\r\n]+)"
@@ -42,7 +43,10 @@ def single_mailbox(value: str) -> Mailbox:
         raise ValueError("the field is too long to be one address")
     simple = PLAIN.fullmatch(value) or NAMED.fullmatch(value)
     if simple is not None:
-        return _mailbox(simple[1], simple[2])
+        local_part, domain = simple.groups()
+        if len(local_part) <= LOCAL_PART_OCTETS and len(domain) <= DOMAIN_OCTETS:
+            return Mailbox(local_part, domain)
+        raise ValueError("an address is too long")
     elements = [element for element in _elements(_tokens(value)) if element]
     if not elements:
         raise ValueError("there is no address in it")

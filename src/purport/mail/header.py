@@ -108,12 +108,12 @@ def read_header(octets: bytes, *, limit: int = HEADER_LIMIT, fields_limit: int =
         after = found.end()
         name = found[1]
         raw = found[0]
-        if name is not None:
-            if len(fields) == fields_limit:
-                return Header(fields, position, complete=False)
-            fields.append(Field(name.decode("ascii").lower(), raw, found.end(2) - position, not found[2]))
-        elif raw == b"\r\n" or raw == b"\n":
+        if name is None and (raw == b"\r\n" or raw == b"\n"):
             return Header(fields, after, complete=True)
+        if len(fields) == fields_limit:
+            return Header(fields, position, complete=False)
+        if name is not None:
+            fields.append(Field(name.decode("ascii").lower(), raw, found.end(2) - position, not found[2]))
         else:
             fields.append(Field("", raw, -1, strict=False))
         position = after

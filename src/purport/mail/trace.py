@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Final
 
 from purport.mail.address import NULL, Mailbox, ReversePath
@@ -17,6 +16,8 @@ from purport.mail.header import Header
 
 HELLO_LIMIT: Final = 255  # octets of a hello domain that are quoted; RFC 5321 section 4.5.3.1.2
 PLAIN: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 
 
@@ -66,4 +67,8 @@ def count_received(header: Header) -> int:
 
 def date(seconds: float) -> str:
     """A moment, in seconds since 1970, as RFC 5322 section 3.3 writes it, in UTC."""
-    return format_datetime(datetime.fromtimestamp(int(seconds), UTC))
+    at = datetime.fromtimestamp(int(seconds), UTC)
+    return (
+        f"{DAYS[at.weekday()]}, {at.day:02} {MONTHS[at.month - 1]} {at.year:04} "
+        f"{at.hour:02}:{at.minute:02}:{at.second:02} +0000"
+    )
