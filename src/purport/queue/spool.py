@@ -94,10 +94,12 @@ class SpoolFile:
     """The file of one big body. Called in the loop's thread; its pool threads do nothing but system calls."""
 
     __slots__ = (
+        "_abandoned",
         "_descriptor",
         "_discarded",
         "_error",
         "_finished",
+        "_forget",
         "_offset",
         "_pool",
         "_relief",
@@ -108,9 +110,11 @@ class SpoolFile:
         "path",
     )
 
-    def __init__(self, number: int, path: Path, pool: Executor, tell: Tell) -> None:
+    def __init__(self, number: int, path: Path, pool: Executor, tell: Tell, forget: Callable[[int], object]) -> None:
+        """`forget(number)` is called when the file will be removed and nothing more is to be done for it."""
         self.number = number
         self.path = path
+        self._forget = forget
         self._pool = pool
         self._tell = tell
         self._descriptor = -1
@@ -121,6 +125,7 @@ class SpoolFile:
         self._relief: Callable[[], None] | None = None
         self._finished: Callable[[NotStored | None], None] | None = None
         self._discarded = False
+        self._abandoned = False
 
     @property
     def congested(self) -> bool:
@@ -157,6 +162,12 @@ class SpoolFile:
         self._relief = None
         self._go_on()
 
+    def abandon(self) -> None:
+        """Remove the file here and now: the pool is closed, and no thread is at work."""
+        self._writing = True
+        self._abandoned = True
+        self._remove()
+
     def _go_on(self) -> None:
         """Hand the next piece of work to the pool, unless a thread is at work already."""
         if self._writing:
@@ -165,6 +176,7 @@ class SpoolFile:
             self._writing = True  # for good: nothing follows
             self._waiting = bytearray()
             self._pool.submit(self._remove)
+            self._forget(self.number)
             finished, self._finished = self._finished, None
             if finished is not None:
                 finished(self._error or StorageFault("the message was discarded"))
@@ -178,6 +190,8 @@ class SpoolFile:
             self._pool.submit(self._work, b"", self._offset, True)
 
     def _done(self, error: NotStored | None, last: bool) -> None:
+        if self._abandoned:
+            return
         self._writing = False
         self._error = error
         if error is None and last and self._finished is not None:

@@ -143,6 +143,8 @@ class SqliteStore:
         self._work.put(None)
         self._thread.join()
         self._pool.shutdown()
+        for file in self._spooled.values():  # of messages that were never accepted
+            file.abandon()
         self._files.close()
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
@@ -152,9 +154,12 @@ class SqliteStore:
 
     def _open_file(self) -> SpoolFile:
         number = self._files.new_number()
-        file = SpoolFile(number, self._files.path(number), self._pool, self._tell)
+        file = SpoolFile(number, self._files.path(number), self._pool, self._tell, self._forget)
         self._spooled[number] = file
         return file
+
+    def _forget(self, number: int) -> None:
+        self._spooled.pop(number, None)
 
     def _stage(self, step: Step) -> None:
         """Let a step wait for what has to be safe before its rows: the bodies that go into files, and earlier

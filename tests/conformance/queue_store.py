@@ -1,0 +1,313 @@
+"""What every queue store must do. A store's tests subclass `QueueStoreSuite` and give a `place` fixture."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import pytest
+
+from purport.mail.address import NULL, Mailbox
+from purport.mail.envelope import Parameters
+from purport.queue.operator import Effect, QueueName, QueueOperator
+from purport.queue.queue_id import queue_id_of
+from purport.queue.store import Outcome, QueuedMessage, QueueStore
+from support.queue_store import HEADER, NOW, TRACE, Queue, deferred, failed, octets, relayed
+
+SIZES = (0, 4096, 16_384, 16_385, 100_000, 262_144, 262_145, 700_000)  # on both sides of each threshold
+
+
+class Place(Protocol):
+    """Where a store lives; called inside the event loop."""
+
+    async def open(self) -> QueueStore:
+        """The store, as it was left by `open` before: its process is gone."""
+
+    def operator(self) -> QueueOperator:
+        """The operator's view of the store that is open."""
+
+    async def close(self) -> None:
+        """Close the store that is open."""
+
+
+def scenario(test: Callable[[Any, Place, Queue], Awaitable[None]]) -> Callable[[Any, Place], None]:
+    """An async test over a fresh store."""
+
+    def run(self: Any, place: Place) -> None:
+        async def play() -> None:
+            queue = Queue(await place.open())
+            try:
+                await test(self, place, queue)
+            finally:
+                await place.close()
+
+        asyncio.run(play())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+def envelope(message: QueuedMessage) -> tuple[object, ...]:
+    """All of a message but its body, and what the store fills in."""
+    paths = [(one.number, one.forward_path, one.next_hop, one.parameters) for one in message.recipients]
+    times = (message.arrived_at, message.expires_at, message.hops)
+    return message.queue_id, message.reverse_path, message.parameters, message.trace, times, paths
+
+
+def names(queue: QueueOperator) -> dict[str, QueueName]:
+    """Where each message stands."""
+    return {entry.queue_id: entry.queue_name for entry in queue.entries()}
+
+
+class QueueStoreSuite:
+    """The suite."""
+
+    @scenario
+    async def test_a_message_comes_back_after_a_restart_as_it_was(self, place: Place, queue: Queue) -> None:
+        parameters = Parameters((("SIZE", b"100"), ("BODY", b"8BITMIME"), ("X-FLAG", None)))
+        sent = [
+            await queue.accept(queue.message("bob", "a b@c", body=octets(size), parameters=parameters))
+            for size in SIZES
+        ]
+        queue = Queue(await place.open())
+        found = await queue.claim()
+        assert [envelope(message) for message in found] == [envelope(message) for message in sent]
+        for message, size in zip(found, SIZES, strict=True):
+            assert message.body.size == size
+            assert b"".join(message.body.pieces(1000)) == octets(size)
+            whole = message.body.octets()
+            assert whole == octets(size) or (whole is None and size > 262_144)
+
+    @scenario
+    async def test_addresses_of_every_shape_come_back(self, place: Place, queue: Queue) -> None:
+        shapes = [
+            Mailbox("Postmaster", ""),
+            Mailbox('quo"te d\\', "example.com"),
+            Mailbox("a@b", "[192.0.2.1]"),
+            Mailbox("x@[y]", "[tag:u@v]"),
+            Mailbox("jörg", "bücher.example"),
+            NULL,
+        ]
+        for shape in shapes:
+            message = queue.message(reverse_path=shape)
+            if shape is not NULL:
+                message.recipients[0].forward_path = shape
+            await queue.accept(message)
+        found = await Queue(await place.open()).claim()
+        assert [message.reverse_path for message in found] == shapes
+        assert [message.recipients[0].forward_path for message in found[:-1]] == shapes[:-1]
+
+    @scenario
+    async def test_a_fresh_message_is_leased_to_who_stored_it(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        assert await queue.claim(NOW + 9e9) == []
+        assert await queue.store.next_due() is None
+        assert names(place.operator()) == {message.queue_id: QueueName.ACTIVE}
+
+    @scenario
+    async def test_leases_end_with_the_process(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message("bob", "carol"))
+        queue = Queue(await place.open())
+        assert await queue.store.next_due() == NOW
+        (found,) = await queue.claim()
+        assert [one.number for one in found.recipients] == [0, 1]
+        assert found.queue_id == message.queue_id == queue.store.newest_id()
+        assert await queue.claim() == []
+
+    @scenario
+    async def test_a_deferred_recipient_waits_and_keeps_its_story(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message("bob", "carol"))
+        await queue.record(relayed(message, 0), deferred(message, NOW + 300, 1))
+        assert await queue.claim(NOW + 299) == []
+        assert await queue.store.next_due() == NOW + 300
+        assert names(place.operator()) == {message.queue_id: QueueName.DEFERRED}
+        (found,) = await queue.claim(NOW + 300)
+        (carol,) = found.recipients
+        assert (carol.number, carol.attempts, carol.due_at) == (1, 1, NOW + 300)
+        assert (carol.last_reply, carol.last_host) == ("450 4.2.0 Later", "mx.company.com.example")
+        assert carol.transcript == "S: 220 mx\nC: EHLO"
+        await queue.record(deferred(message, NOW + 900, 1, reply="451 4.3.0 Again"))
+        ((again,),) = [found.recipients for found in await queue.claim(NOW + 900)]
+        assert (again.attempts, again.last_reply) == (2, "451 4.3.0 Again")
+
+    @scenario
+    async def test_a_lease_may_be_given_back_without_an_attempt(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        await queue.record(Outcome(message.queue_id, 0, "returned", "", "", NOW + 7))
+        ((bob,),) = [found.recipients for found in await queue.claim(NOW + 7)]
+        assert (bob.attempts, bob.last_reply) == (0, "")
+
+    @scenario
+    async def test_claims_come_by_due_time_and_within_their_limit(self, place: Place, queue: Queue) -> None:
+        messages = [await queue.accept(queue.message("bob", "carol")) for _ in range(4)]
+        for message, delay in zip(messages, (40, 10, 30, 20), strict=True):
+            await queue.record(deferred(message, NOW + delay, 0), deferred(message, NOW + delay, 1))
+        first = await queue.claim(NOW + 35, 2)
+        assert [message.queue_id for message in first] == [messages[1].queue_id, messages[3].queue_id]
+        assert all(len(message.recipients) == 2 for message in first)
+        assert [message.queue_id for message in await queue.claim(NOW + 35, 9)] == [messages[2].queue_id]
+        assert await queue.store.next_due() == NOW + 40
+
+    @scenario
+    async def test_with_its_last_recipient_a_message_leaves(self, place: Place, queue: Queue) -> None:
+        for size in SIZES:
+            message = await queue.accept(queue.message("bob", "carol", body=octets(size)))
+            await queue.record(relayed(message, 0))
+            assert list(names(place.operator())) == [message.queue_id]
+            await queue.record(relayed(message, 1))
+            assert names(place.operator()) == {}
+
+    @scenario
+    async def test_a_report_enters_when_its_cause_leaves(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        reports = [queue.report(), queue.report(octets(30_000)), queue.report(octets(300_000))]
+        await queue.record(failed(message), reports=reports)
+        found = await Queue(await place.open()).claim()
+        assert [one.queue_id for one in found] == [report.queue_id for report in reports]
+        assert [one.body.size for one in found] == [len(HEADER), 30_000, 300_000]
+
+    @scenario
+    async def test_an_outcome_that_overtakes_its_message_waits_for_it(self, place: Place, queue: Queue) -> None:
+        done: list[str] = []
+        for size in SIZES:
+            message = queue.message(body=octets(size))
+            queue.store.accept(message, lambda error: done.append(f"accepted {error}"))
+            queue.store.record([relayed(message)], [], lambda error: done.append(f"recorded {error}"))
+        while len(done) < 2 * len(SIZES):
+            await asyncio.sleep(0.001)
+        assert sorted(done) == ["accepted None"] * len(SIZES) + ["recorded None"] * len(SIZES)
+        assert names(place.operator()) == {}
+
+    @scenario
+    async def test_a_message_that_cannot_be_stored_keeps_no_other_from_it(self, place: Place, queue: Queue) -> None:
+        errors: list[BaseException | None] = []
+        twice = await queue.accept(queue.message())
+        wrong = queue.message()
+        wrong.queue_id = "no id"
+        for message in (queue.message(), twice, queue.message(), wrong, queue.message()):
+            queue.store.accept(message, errors.append)
+        while len(errors) < 5:
+            await asyncio.sleep(0.001)
+        assert [error is None for error in errors] == [True, False, True, False, True]
+        assert len(names(place.operator())) == 4
+
+    @scenario
+    async def test_outcomes_of_unknown_messages_change_nothing(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        await queue.record(relayed(queue.message()), relayed(message, 7), deferred(message, NOW, 7))
+        assert names(place.operator()) == {message.queue_id: QueueName.ACTIVE}
+
+    @scenario
+    async def test_a_message_may_be_accepted_on_hold(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message(held=True))
+        assert await queue.claim(NOW + 9e9) == []
+        assert await queue.store.next_due() is None
+        assert names(place.operator()) == {message.queue_id: QueueName.HOLD}
+        (change,) = place.operator().release([message.queue_id])
+        assert change.effect is Effect.DONE
+        assert [one.queue_id for one in await queue.claim()] == [message.queue_id]
+
+    @scenario
+    async def test_a_hold_lasts_over_restarts_until_it_is_released(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        await queue.record(deferred(message, NOW))
+        place.operator().hold([message.queue_id])
+        queue = Queue(await place.open())
+        assert await queue.claim(NOW + 1) == []
+        place.operator().retry(None, NOW + 2)
+        assert await queue.claim(NOW + 3) == []
+        place.operator().release(None)
+        assert len(await queue.claim(NOW + 3)) == 1
+
+    @scenario
+    async def test_a_hold_during_a_delivery_counts_after_it(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        (change,) = place.operator().hold([message.queue_id])
+        assert change.effect is Effect.AFTER_ATTEMPT
+        assert names(place.operator()) == {message.queue_id: QueueName.ACTIVE}
+        await queue.record(deferred(message, NOW + 1))
+        assert await queue.claim(NOW + 2) == []
+        assert names(place.operator()) == {message.queue_id: QueueName.HOLD}
+
+    @scenario
+    async def test_a_retry_makes_a_deferred_message_due_at_once(self, place: Place, queue: Queue) -> None:
+        message = await queue.accept(queue.message())
+        (change,) = place.operator().retry([message.queue_id], NOW)
+        assert change.effect is Effect.BEING_DELIVERED
+        await queue.record(deferred(message, NOW + 4000))
+        (change,) = place.operator().retry([message.queue_id], NOW + 5)
+        assert change.effect is Effect.DONE
+        await queue.store.refresh()
+        assert await queue.store.next_due() == NOW + 5
+        assert len(await queue.claim(NOW + 5)) == 1
+
+    @scenario
+    async def test_a_deleted_message_is_gone_unless_it_is_being_delivered(self, place: Place, queue: Queue) -> None:
+        for size in SIZES:
+            message = await queue.accept(queue.message("bob", "carol", body=octets(size)))
+            (change,) = place.operator().delete([message.queue_id])
+            assert change.effect is Effect.BEING_DELIVERED
+            await queue.record(deferred(message, NOW, 0), deferred(message, NOW, 1))
+            (change,) = place.operator().delete([message.queue_id])
+            assert change.effect is Effect.DONE
+            assert names(place.operator()) == {}
+            await queue.store.refresh()
+            assert await queue.claim(NOW + 9e9) == []
+            assert place.operator().show(message.queue_id) is None
+
+    @scenario
+    async def test_a_message_that_is_not_there_is_told_of(self, place: Place, queue: Queue) -> None:
+        there = await queue.accept(queue.message(held=True))
+        missing = queue_id_of(77)
+        operator = place.operator()
+        for changes in (
+            operator.hold([missing, there.queue_id]),
+            operator.retry([missing, there.queue_id], NOW),
+            operator.release([missing, there.queue_id]),
+            operator.delete([missing, there.queue_id]),
+        ):
+            assert [change.effect for change in changes] == [Effect.NO_SUCH_MESSAGE, Effect.DONE]
+        assert operator.show(missing) is None
+        with pytest.raises(ValueError, match="queue id"):
+            operator.delete(["nonsense"])
+
+    @scenario
+    async def test_the_operator_sees_everything_about_a_message(self, place: Place, queue: Queue) -> None:
+        for size in (4096, 20_000, 300_000):
+            message = await queue.accept(queue.message("bob", "a b", body=octets(size)))
+            await queue.record(relayed(message, 0), deferred(message, NOW + 300, 1))
+            shown = place.operator().show(message.queue_id)
+            assert shown is not None
+            assert shown.header == TRACE + HEADER[:-4]
+            assert (shown.expires_at, shown.hops) == (message.expires_at, 1)
+            (one,) = shown.recipients
+            assert (one.address, one.attempts, one.due_at) == ('"a b"@company.com.example', 1, NOW + 300)
+            assert (one.last_reply, one.transcript) == ("450 4.2.0 Later", "S: 220 mx\nC: EHLO")
+            (entry,) = place.operator().entries()
+            assert entry == shown.entry
+            assert (entry.sender, entry.message_size) == ("alice@example.com", size + len(TRACE))
+            assert [(one.address, one.delay_reason) for one in entry.recipients] == [
+                ('"a b"@company.com.example', "450 4.2.0 Later")
+            ]
+            place.operator().delete(None)
+            await queue.store.refresh()
+
+    @scenario
+    async def test_a_spool_shows_its_head_and_may_be_dropped_at_any_time(self, place: Place, queue: Queue) -> None:
+        for size in SIZES:
+            spool = queue.store.spool()
+            spool.discard()
+            spool.discard()
+            spool = queue.store.spool()
+            whole = octets(size)
+            for start in range(0, size, 3333):
+                spool.write(whole[start : start + 3333])
+            assert spool.size == size
+            assert spool.head(1000) == whole[:1000]
+            assert spool.head(10_000_000) == whole[:262_144]
+            assert queue.store.body(spool).size == size
+            spool = queue.store.spool()
+            spool.write(whole)
+            spool.discard()
+            spool.discard()
