@@ -24,35 +24,26 @@ from purport.authentication.spf.checker import Checker
 from purport.config.load import SettingsError, load, parse_bind
 from purport.config.schema import Settings
 from purport.delivery.pool import PoolSettings
-from purport.delivery.route import Routes
 from purport.delivery.worker import Deliverer
 from purport.dns.lookup import Resolver
-from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
-from purport.mail.domain import a_label_form
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.policy.policy import Policy
-from purport.policy.relaying import Networks, Relaying
-from purport.policy.submitter import SubmitterPolicy
+from purport.parts import make_front, make_policy, make_resolver, make_routes, make_schedule, state_folder
 from purport.queue.queue_id import QueueIds
-from purport.queue.schedule import Schedule
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
-from purport.service.relay import Front, House, Patience, Relay
+from purport.service.relay import House, Relay
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL
-from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
-from purport.smtp.server import Profile
 
 EX_UNAVAILABLE: Final = 69  # sysexits(3)
 EX_CONFIG: Final = 78
 GRACE: Final = 30.0  # seconds that running transactions get when the server stops
 TICK: Final = 1.0  # seconds between looks at clients that are too slow
-OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
 
 def serve(path: Path) -> int:
@@ -221,78 +212,6 @@ class Server:
     def _unhurried(self, _seconds: float) -> Resolver:
         """A zone in memory answers at once."""
         return self._resolver
-
-
-def state_folder(path: Path, settings: Settings) -> Path:
-    """The state folder, relative to that of the settings file."""
-    return path.parent / settings.state_dir
-
-
-def make_resolver(path: Path, settings: Settings) -> NetworkResolver | StaticResolver:
-    """Who answers questions. Raises ValueError or OSError for a zone file that is none."""
-    dns = settings.dns
-    if dns.zone:
-        return read_zone((path.parent / dns.zone).read_bytes())
-    return NetworkResolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries)
-
-
-def make_policy(settings: Settings) -> Policy:
-    """What is asked of a transaction."""
-    domains: dict[str, frozenset[str] | None] = {settings.hostname.lower(): OUR_MAILBOXES}
-    for domain in settings.domain:
-        mailboxes = domain.mailboxes
-        domains[a_label_form(domain.name).lower()] = (
-            None if mailboxes is None else frozenset(name.lower() for name in mailboxes)
-        )
-    submitter = settings.submitter
-    return Policy(
-        settings.hostname,
-        SubmitterPolicy(
-            submitter.offer,
-            submitter.check_pra,
-            submitter.reject_at,
-            submitter.on_temperror,
-            submitter.local_part_case,
-        ),
-        settings.spf.on_fail,
-        settings.spf.check_helo,
-        Relaying(domains, Networks(settings.relay.networks)),
-    )
-
-
-def make_routes(settings: Settings) -> Routes:
-    """Where mail goes."""
-    domains = {settings.hostname.lower(): "maildir"}
-    domains.update({a_label_form(domain.name).lower(): domain.deliver for domain in settings.domain})
-    return Routes(settings.hostname, domains, settings.relay.default)
-
-
-def make_schedule(settings: Settings) -> Schedule:
-    """When mail is tried again."""
-    queue = settings.queue
-    return Schedule(min_backoff=queue.min_backoff, max_backoff=queue.max_backoff, lifetime=queue.lifetime)
-
-
-def make_front(settings: Settings, number: int) -> Front:
-    """What the connections of one listener share."""
-    limits = settings.limits
-    extensions = tuple(one for one in ALL if one is not SUBMITTER or settings.submitter.offer)
-    trusted = Networks(settings.listener[number].xclient)
-    return Front(
-        profile=Profile(
-            settings.hostname,
-            extensions,
-            message_octets=limits.message_size,
-            recipients=limits.recipients,
-            errors=limits.errors,
-        ),
-        policy=make_policy(settings),
-        patience=Patience(limits.command_seconds, limits.data_seconds),
-        trusts=trusted.__contains__,
-        next_hop=make_routes(settings).next_hop,
-        lifetime=settings.queue.lifetime,
-        hold=settings.queue.hold,
-    )
 
 
 def raise_file_limit() -> None:

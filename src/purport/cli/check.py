@@ -11,7 +11,7 @@ from purport.cli.exits import EX_CONFIG, Failure, config_option, settings_of
 @config_option
 def command(config: str | None) -> None:
     """Check the settings file. Exits with 78, naming file, line and key, where it cannot be used."""
-    from purport.app import make_resolver
+    from purport.parts import make_resolver
 
     path, settings = settings_of(config)
     try:

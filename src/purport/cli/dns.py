@@ -27,7 +27,7 @@ def evaluate(evaluation: Evaluation[T], zone: str | None, config: str | None) ->
         if zone is not None:
             resolver = _zone(zone)
         elif config is not None:
-            from purport.app import make_resolver
+            from purport.parts import make_resolver
 
             path, settings = settings_of(config)
             resolver = make_resolver(path, settings)

@@ -16,10 +16,10 @@ from purport.cli.exits import EX_NOINPUT, EX_USAGE, Failure, config_option, sett
 @config_option
 def command(name: str | None, last: int | None, as_json: bool, config: str | None) -> None:
     """Explain a transaction: the facts, the rules in the order they were asked, the decision, the deliveries."""
-    from purport.app import state_folder
     from purport.ledger import read
     from purport.ledger.explain import as_json as to_json
     from purport.ledger.explain import as_text
+    from purport.parts import state_folder
     from purport.queue.queue_id import parse
 
     if (name is None) == (last is None):

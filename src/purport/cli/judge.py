@@ -34,7 +34,6 @@ def command(
 ) -> None:
     """Judge a message as the server would, by the settings in force where there is a settings file, else by the
     defaults. Exits with 0 where it would be accepted, 1 where it would be refused, 75 where it would be deferred."""
-    from purport.app import make_policy
     from purport.authentication.spf.checker import Checker
     from purport.cli.dns import evaluate
     from purport.config.load import SettingsError, find_settings, load
@@ -42,6 +41,7 @@ def command(
     from purport.ledger.explain import as_text
     from purport.ledger.read import Entry
     from purport.mail.address import NULL, parse_mailbox
+    from purport.parts import make_policy
     from purport.policy.facts import Client
     from purport.policy.policy import Policy
     from purport.service.verdict import judge

@@ -221,7 +221,7 @@ def _ids(names: tuple[str, ...]) -> list[str] | None:
 
 
 def _operator(config: str | None) -> tuple[SqliteOperator, Path]:
-    from purport.app import state_folder
+    from purport.parts import state_folder
     from purport.queue.operator import SqliteOperator
 
     path, settings = settings_of(config)

@@ -199,8 +199,7 @@ class Connection(asyncio.Protocol):
     # What the transport says
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport  # type: ignore[assignment]  # uvloop's do not inherit from asyncio.Transport
         send_at_once(transport)
 
     def data_received(self, octets: bytes) -> None:

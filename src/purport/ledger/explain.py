@@ -114,7 +114,7 @@ def _steps(result: SpfResult) -> Iterator[str]:
 def _pra(pra: RecordedPra) -> str:
     if pra.address is None:
         return f"none: {pra.problem} (steps {pra.step})"
-    return f"{pra.address} (from {pra.field}, steps {pra.step})"
+    return f"{pra.address} (field {pra.field}, steps {pra.step})"
 
 
 def _submitter_domain(record: Record) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar, final
+from typing import Final, TypeVar, cast, final
 
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
@@ -151,15 +151,14 @@ class Connection(asyncio.Protocol):
     # What the transport says
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         relay = self._relay
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class, but in all they do
         self._address, _ = client_address(transport)
         self._client = Client(self._address, None, "")
         if not relay.house.admission.enter(self._address):
             relay.house.chronicle.connection(client_text(None, self._address), "too many connections")
-            transport.write(replies.TOO_MANY_CONNECTIONS.octets())
-            transport.close()
+            self._transport.write(replies.TOO_MANY_CONNECTIONS.octets())
+            self._transport.close()
             return
         send_at_once(transport)
         self._session = ServerSession(relay.front.profile, xclient_allowed=relay.front.trusts(self._address))
