@@ -1,4 +1,4 @@
-"""The server's side of SMTP: octets in, events out, answers in, octets out (RFC 5321 section 4).
+r"""The server's side of SMTP: octets in, events out, answers in, octets out (RFC 5321 section 4).
 
     session.receive(b"MAIL FROM:<alice@example.com>\r\n")
     session.next_event()            ->  Mail(reverse_path, parameters)
