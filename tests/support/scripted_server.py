@@ -8,16 +8,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
+import uvloop
+
 DROP = "drop"  # close the connection instead of answering
 HANG = "hang"  # say nothing
 
 
 def on_loop(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
-    """A test that needs an event loop gets one of its own."""
+    """A test that needs an event loop gets one of its own, of the kind that the server runs on."""
 
     @functools.wraps(test)
     def run(*arguments: object, **named: object) -> None:
-        asyncio.run(test(*arguments, **named))
+        uvloop.run(test(*arguments, **named))
 
     return run
 
