@@ -69,8 +69,9 @@ class EndOfData:
 @final
 @dataclass(frozen=True, slots=True)
 class Xclient:
-    """XCLIENT from a client (Postfix XCLIENT_README): attribute names in upper case, values decoded;
-    `[UNAVAILABLE]` and `[TEMPUNAVAIL]` are None. Any accepting answer makes the session greet anew."""
+    """XCLIENT from a client (Postfix XCLIENT_README): attribute names in upper case, values decoded and
+    printable, addresses checked and without `IPV6:`; `[UNAVAILABLE]` and `[TEMPUNAVAIL]` are None. Any accepting answer
+    makes the session greet anew."""
 
     attributes: dict[str, str | None]
 

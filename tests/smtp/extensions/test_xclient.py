@@ -62,11 +62,11 @@ def test_a_refused_one_changes_nothing() -> None:
     session.receive(b"EHLO x\r\n")
     session.next_event()
     session.answer(reply(250, "2.0.0", "Ok"))
-    session.receive(b"XCLIENT ADDR=999.1.1.1\r\n")
-    assert session.next_event() == Xclient({"ADDR": "999.1.1.1"})
+    session.receive(b"XCLIENT ADDR=192.0.2.1\r\n")
+    assert session.next_event() == Xclient({"ADDR": "192.0.2.1"})
     session.to_send()
-    session.answer(reply(501, "5.5.4", "Bad address"))
-    assert session.to_send() == b"501 5.5.4 Bad address\r\n"
+    session.answer(reply(501, "5.5.4", "No"))
+    assert session.to_send() == b"501 5.5.4 No\r\n"
     assert session.state is State.READY
 
 
@@ -87,6 +87,20 @@ def test_a_refused_one_changes_nothing() -> None:
 )
 def test_a_bad_attribute_is_refused(argument: str) -> None:
     assert shell().say(f"XCLIENT {argument}\r\n".encode()) == ["501 5.5.4 Bad XCLIENT attribute"]
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("IPV6:2001:DB8:0::1", "2001:db8::1"),
+        ("ipv6:2001:db8::1", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("IPV6:::ffff:192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_an_address_is_written_as_everywhere(value: str, address: str) -> None:
+    assert xclient.read(f"ADDR={value}".encode()).attributes == {"ADDR": address}
 
 
 def test_what_is_unknown_is_none() -> None:

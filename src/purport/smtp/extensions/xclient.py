@@ -9,6 +9,7 @@ Offered and understood only where the peer is trusted with it; it may come befor
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Final
 
 from purport.mail import xtext
@@ -18,6 +19,8 @@ from purport.smtp.extension import Extension, Terms
 from purport.smtp.state import State
 
 ATTRIBUTES: Final = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
+ADDRESSES: Final = ("ADDR", "DESTADDR")
+IPV6: Final = "IPV6:"  # stands before an IPv6 address, as in an address literal
 UNKNOWN: Final = (b"[UNAVAILABLE]", b"[TEMPUNAVAIL]")
 BAD_ATTRIBUTE: Final = reply(501, "5.5.4", "Bad XCLIENT attribute")
 
@@ -35,8 +38,27 @@ def read(argument: bytes) -> Xclient:
         attribute = name.decode("latin-1").upper()
         if not equals or attribute not in ATTRIBUTES or attribute in attributes:
             raise Rejected(BAD_ATTRIBUTE)
-        attributes[attribute] = None if value.upper() in UNKNOWN else decode(value)
+        if value.upper() in UNKNOWN:
+            attributes[attribute] = None
+        else:
+            text = decode(value)
+            attributes[attribute] = address(text) if attribute in ADDRESSES else text
     return Xclient(attributes)
+
+
+def address(text: str) -> str:
+    """An address as the rest of the house writes it: IPv6 compressed and without prefix, IPv4-mapped as IPv4. Raises
+    Rejected."""
+    prefixed = text[: len(IPV6)].upper() == IPV6
+    try:
+        found = ipaddress.ip_address(text[len(IPV6) :] if prefixed else text)
+    except ValueError:
+        raise Rejected(BAD_ATTRIBUTE) from None
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.scope_id is not None:
+            raise Rejected(BAD_ATTRIBUTE)
+        return str(found.ipv4_mapped or found)
+    return str(found)
 
 
 def decode(value: bytes) -> str:
