@@ -23,8 +23,11 @@ import uvloop
 from purport.authentication.spf.checker import Checker
 from purport.config.load import SettingsError, load, parse_bind
 from purport.config.schema import Settings
-from purport.delivery.pool import PoolSettings
+from purport.delivery.attempt import Patience as DeliveryPatience
+from purport.delivery.pool import Pool, PoolSettings
+from purport.delivery.report import Reporter
 from purport.delivery.worker import Deliverer
+from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
 from purport.ledger.record import policy as recorded_policy
 from purport.ledger.writer import LedgerWriter
@@ -34,6 +37,7 @@ from purport.net.resolver import Resolver as NetworkResolver
 from purport.parts import make_front, make_policy, make_resolver, make_routes, make_schedule, state_folder
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
+from purport.queue.store import NotStored
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.relay import House, Relay
@@ -108,17 +112,22 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         policy = make_policy(settings)
         self._chronicle = Chronicle(log, self._ledger, recorded_policy(policy))
+        schedule = make_schedule(settings)
+        routes = make_routes(settings)
         self._deliverer = Deliverer(
             store=self._store,
-            hostname=settings.hostname,
+            pool=Pool(
+                hostname=settings.hostname,
+                resolver=self._resolver,
+                extensions=ALL,
+                settings=PoolSettings(per_destination=settings.relay.concurrency),
+                patience=DeliveryPatience(),
+            ),
+            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
+            schedule=schedule,
+            log=Deliveries(log, self._ledger),
             maildirs=state / "maildir",
-            routes=make_routes(settings),
-            resolver=self._resolver,
-            extensions=ALL,
-            schedule=make_schedule(settings),
-            pool=PoolSettings(per_destination=settings.relay.concurrency),
-            log=Deliveries(log, self._ledger, time.time),
-            ids=ids,
+            limits=DeliveryLimits(),
         )
         self._house = House(
             resolver=self._resolver,
@@ -145,7 +154,7 @@ class Server:
         except OSError:
             await self.close(grace=0)
             raise
-        await self._deliverer.start()
+        self._deliverer.start()
         self._tick()
         binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
         self._log.notice(f"Purport is ready on {binds}")
@@ -175,10 +184,10 @@ class Server:
 
     def reload(self) -> None:
         """Read the settings again: policy, domains, limits and listeners' rules, for who connects from now on.
-        Addresses, the state folder and the hostname need a new start."""
+        Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns")
+            fixed = ("hostname", "state_dir", "dns", "queue", "relay")
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:
@@ -191,17 +200,18 @@ class Server:
         self._chronicle.policy = recorded_policy(make_policy(settings))
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
-        self._deliverer.reload(make_routes(settings), make_schedule(settings))
         for listening, front in zip(self._listening, fronts, strict=True):
             listening.relay.front = front
         self._log.notice("the settings were read again")
 
     async def _asked(self, request: Request) -> Response:
         """What a tool asked over the control socket."""
-        if request.command not in ("refresh", "retry"):
+        if request.command != "refresh":
             return Response(False, f"no such command: {request.command}")
-        await self._store.refresh()
-        await self._deliverer.wake(now=request.command == "retry")
+        try:
+            await self._deliverer.retry_now()
+        except NotStored as error:
+            return Response(False, str(error))
         return Response(True)
 
     def _tick(self) -> None:

@@ -149,7 +149,7 @@ def _detail_object(detail: Detail) -> dict[str, object]:
 @config_option
 def hold(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Try messages no more until they are released."""
-    _change(config, as_json, queue_ids, "held", lambda operator, ids: operator.hold(ids), "refresh")
+    _change(config, as_json, queue_ids, "held", lambda operator, ids: operator.hold(ids))
 
 
 @command.command("release")
@@ -158,7 +158,7 @@ def hold(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
 @config_option
 def release(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """End a hold."""
-    _change(config, as_json, queue_ids, "released", lambda operator, ids: operator.release(ids), "refresh")
+    _change(config, as_json, queue_ids, "released", lambda operator, ids: operator.release(ids))
 
 
 @command.command("retry")
@@ -167,7 +167,7 @@ def release(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> No
 @config_option
 def retry(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Try messages now."""
-    _change(config, as_json, queue_ids, "due now", lambda operator, ids: operator.retry(ids, time.time()), "retry")
+    _change(config, as_json, queue_ids, "due now", lambda operator, ids: operator.retry(ids, time.time()))
 
 
 @command.command("delete")
@@ -176,7 +176,7 @@ def retry(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None
 @config_option
 def delete(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Take messages out of the queue; nobody is told."""
-    _change(config, as_json, queue_ids, "deleted", lambda operator, ids: operator.delete(ids), "refresh")
+    _change(config, as_json, queue_ids, "deleted", lambda operator, ids: operator.delete(ids))
 
 
 def _change(
@@ -185,14 +185,13 @@ def _change(
     names: tuple[str, ...],
     word: str,
     verb: Callable[[SqliteOperator, Sequence[str] | None], list[Change]],
-    request: str,
 ) -> None:
     """Carry out a verb, tell the server, tell the operator; fails where a message could not be changed."""
     operator, state = _operator(config)
     ids = _ids(names)
     changes = _reading(lambda: verb(operator, ids))
     if any(change.changed for change in changes):
-        _tell_server(state, request)
+        _tell_server(state)
     for change in changes:
         if as_json:
             told = {"queue_id": change.queue_id, "changed": change.changed, "effect": change.effect.value}
@@ -239,13 +238,13 @@ def _reading(read: Callable[[], T]) -> T:
         raise Failure(f"the queue cannot be read: {error}", EX_UNAVAILABLE) from error
 
 
-def _tell_server(state: Path, request: str) -> None:
+def _tell_server(state: Path) -> None:
     """Have a running server look at the queue; without one there is nobody to tell."""
     with socket.socket(socket.AF_UNIX) as control:
         control.settimeout(CONTROL_SECONDS)
         try:
             control.connect(str(state / "control"))
-            control.sendall(json.dumps({"command": request}).encode("ascii") + b"\n")
+            control.sendall(b'{"command": "refresh"}\n')
             answer = json.loads(control.makefile("rb").readline() or b"{}")
         except (FileNotFoundError, ConnectionRefusedError):
             return

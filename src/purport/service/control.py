@@ -2,8 +2,8 @@
 
 One request a line, one reply a line, both JSON, over a Unix socket that only the server's user may open:
 
-    {"command": "retry", "ids": ["1M2QX7H40K2R9"]}
-    {"ok": true, "text": "1 message will be tried now"}
+    {"command": "refresh"}
+    {"ok": true, "text": ""}
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from typing import Final
 
 import msgspec
 
-REQUEST_LIMIT: Final = 65536  # octets of one request: about 4,000 queue ids
+REQUEST_LIMIT: Final = 4096  # octets of one request
 IDLE_SECONDS: Final = 10.0  # a tool asks at once or not at all
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A verb and the messages it is for; no ids means all of them."""
+    """A verb. `refresh`: the queue was changed from beside; what is due is tried now."""
 
     command: str
-    ids: list[str] = []
 
 
 class Response(msgspec.Struct, frozen=True):

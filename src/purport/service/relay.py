@@ -443,7 +443,8 @@ class Connection(asyncio.Protocol):
             self._transaction = None
             if error is None:
                 chronicle.stored(transaction, self._client)
-                house.submit(message)
+                if not message.held:
+                    house.submit(message)
                 self._answer(accepted)
             else:
                 self._answer(chronicle.not_stored(transaction, self._client, error))

@@ -1,0 +1,51 @@
+"""What becomes of messages after they were accepted, written into the log and the ledger."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from purport.ledger.record import Delivery, DeliveryRecord, encode, printable
+from purport.ledger.writer import LedgerWriter
+from purport.log import MailLog
+from purport.queue.store import Outcome, QueuedMessage, QueuedRecipient
+
+# Postfix's words for what an attempt came to.
+STATUS: Final = {"delivered": "sent", "relayed": "sent", "deferred": "deferred", "failed": "bounced"}
+
+
+@final
+class Deliveries:
+    """Hears of every attempt (`delivery.worker.DeliveryLog`)."""
+
+    def __init__(self, log: MailLog, ledger: LedgerWriter) -> None:
+        self._log = log
+        self._ledger = ledger
+
+    def attempted(
+        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, status: str, now: float
+    ) -> None:
+        """What became of a recipient at one attempt."""
+        word = STATUS[outcome.action]
+        self._log.attempted(
+            message.queue_id,
+            recipient.forward_path,
+            host=outcome.host,
+            delay=now - message.arrived_at,
+            status=status,
+            outcome=word,
+            reply=outcome.reply,
+        )
+        address = printable(str(recipient.forward_path))
+        self._ledger.append(
+            encode(
+                DeliveryRecord(message.queue_id, Delivery(address, word, printable(outcome.reply), outcome.host, now))
+            )
+        )
+
+    def reported(self, message: QueuedMessage, report: QueuedMessage) -> None:
+        """A delivery report is in the queue."""
+        self._log.report(message.queue_id, report.queue_id)
+
+    def removed(self, queue_id: str) -> None:
+        """The last recipient is finished."""
+        self._log.removed(queue_id)
