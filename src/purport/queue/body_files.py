@@ -39,6 +39,14 @@ def file_path(folder: Path, number: int) -> Path:
     return folder / f"{number:012}"
 
 
+def check_room(folder: Path, reserve: int) -> None:
+    """Raises OSError (ENOSPC) where less than `reserve` octets are free for us on the folder's disk. New mail stops
+    before the disk is full, so that what is in the queue can still be delivered and leave it."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < reserve:
+        raise OSError(errno.ENOSPC, f"less than {reserve} octets are free in {folder}")
+
+
 def sync_folder(folder: Path) -> None:
     """Make names that were created in a folder safe. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -78,11 +86,13 @@ class BodyFiles:
         self,
         folder: Path,
         references: Mapping[int, int],
+        reserve: int,
         tell: Callable[[Callable[[list[Append]], None], list[Append]], None],
     ) -> None:
         """`references` counts the messages in each file; files that hold none are left from a crash, and removed
         (S2 and S6 of docs/queue.md). `tell(function, argument)` runs a function in the loop's thread."""
         self.folder = folder
+        self._reserve = reserve
         self._tell = tell
         self._references = dict(references)
         found = {int(place.name): place for place in folder.iterdir() if place.name.isdigit()}
@@ -171,6 +181,7 @@ class BodyFiles:
 
     def _write(self, group: list[Append]) -> None:
         """One sync for all. Raises OSError: then none of them is safe."""
+        check_room(self.folder, self._reserve)
         if self._offset >= FILE_LIMIT or self._current == 0:
             self._begin_file()
         start = self._offset

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, final
 
 from purport.queue.body import FileBody, MemoryBody
-from purport.queue.body_files import not_stored, sync_folder, write_all
+from purport.queue.body_files import check_room, not_stored, sync_folder, write_all
 from purport.queue.store import HEAD_LIMIT, NotStored, StorageFault
 
 PIECE: Final = 65536  # octets that are worth a hand-over to a thread
@@ -103,6 +103,7 @@ class SpoolFile:
         "_offset",
         "_pool",
         "_relief",
+        "_reserve",
         "_tell",
         "_waiting",
         "_writing",
@@ -110,10 +111,13 @@ class SpoolFile:
         "path",
     )
 
-    def __init__(self, number: int, path: Path, pool: Executor, tell: Tell, forget: Callable[[int], object]) -> None:
+    def __init__(
+        self, number: int, path: Path, reserve: int, pool: Executor, tell: Tell, forget: Callable[[int], object]
+    ) -> None:
         """`forget(number)` is called when the file will be removed and nothing more is to be done for it."""
         self.number = number
         self.path = path
+        self._reserve = reserve
         self._forget = forget
         self._pool = pool
         self._tell = tell
@@ -207,6 +211,7 @@ class SpoolFile:
     def _work(self, piece: bytes | bytearray, offset: int, last: bool) -> None:
         error: NotStored | None = None
         try:
+            check_room(self.path.parent, self._reserve)
             if self._descriptor < 0:
                 self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             write_all(self._descriptor, piece, offset)

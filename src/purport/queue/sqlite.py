@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ U = TypeVar("U")
 # save by being written once; SQLite writes its pages twice.
 INLINE_LIMIT: Final = 16384
 MEMORY_LIMIT: Final = HEAD_LIMIT  # a body above this goes into its own file while it arrives
+RESERVE: Final = 64 * 1024 * 1024  # octets that new mail leaves free on the disk: the log and the database need room
 GROUP_LIMIT: Final = 256  # jobs of one transaction: bounds how long the first of them waits
 BUSY_SECONDS: Final = 30.0  # an operator's command holds the database for milliseconds; a stopped one must not stop us
 POOL_THREADS: Final = 4  # big bodies that are written or synced at the same time
@@ -60,12 +62,14 @@ class SqliteStore:
         *,
         inline_limit: int = INLINE_LIMIT,
         memory_limit: int = MEMORY_LIMIT,
+        reserve: int = RESERVE,
     ) -> None:
         """Open the folder, or make it; leases of an earlier process are given back, and files without a message
         removed. Raises SpoolInUse, WrongDatabase, OSError, sqlite3.Error."""
         self._loop = loop or asyncio.get_running_loop()
         self._inline_limit = inline_limit
         self._memory_limit = memory_limit
+        self._reserve = reserve
         bodies = folder / BODIES
         bodies.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = lock(folder)
@@ -75,8 +79,8 @@ class SqliteStore:
             self._connection.execute("UPDATE recipient SET leased = 0 WHERE leased <> 0")
             self._connection.execute("DELETE FROM message WHERE deleted = 1")
             (newest,) = self._connection.execute("SELECT max(id) FROM message").fetchone()
-            self._writer = Writer(self._connection, bodies, memory_limit)
-            self._files = BodyFiles(bodies, self._writer.references(), self._tell)
+            self._writer = Writer(self._connection, bodies, memory_limit, reserve)
+            self._files = BodyFiles(bodies, self._writer.references(), reserve, self._tell)
         except BaseException:
             os.close(self._lock)
             raise
@@ -146,15 +150,19 @@ class SqliteStore:
         for file in self._spooled.values():  # of messages that were never accepted
             file.abandon()
         self._files.close()
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
-        os.close(self._lock)
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:
+            return  # a full disk, or a reader: the log keeps everything, and the next start goes on from it
+        finally:
+            self._connection.close()
+            os.close(self._lock)
 
     # Bodies first
 
     def _open_file(self) -> SpoolFile:
         number = self._files.new_number()
-        file = SpoolFile(number, self._files.path(number), self._pool, self._tell, self._forget)
+        file = SpoolFile(number, self._files.path(number), self._reserve, self._pool, self._tell, self._forget)
         self._spooled[number] = file
         return file
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from purport.queue.body import FileBody, MemoryBody
-from purport.queue.body_files import file_path
+from purport.queue.body_files import check_room, file_path
 from purport.queue.queue_id import number_of, queue_id_of
 from purport.queue.schema import (
     MESSAGE,
@@ -82,11 +82,12 @@ Job = Step | Ask
 class Writer:
     """Writes groups of jobs over one connection; belongs to one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, bodies: Path, memory_limit: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, bodies: Path, memory_limit: int, reserve: int) -> None:
         self._execute = connection.execute
         self._many = connection.executemany
         self._bodies = bodies
         self._memory_limit = memory_limit
+        self._reserve = reserve
         # The file of each message that has one: most have none, and cost no look at the table when they leave.
         self._filed: dict[int, int] = dict(connection.execute("SELECT id, file FROM message WHERE file IS NOT NULL"))
 
@@ -95,16 +96,39 @@ class Writer:
         return dict(Counter(self._filed.values()))
 
     def write(self, jobs: Sequence[Job]) -> dict[int, int]:
+        """Write all jobs; those that could not be have their `error` then. Gives how many messages left each body
+        file."""
+        try:
+            check_room(self._bodies, self._reserve)
+        except OSError as error:
+            return self._refuse(jobs, error)
+        return self._write(jobs)
+
+    def _refuse(self, jobs: Sequence[Job], error: OSError) -> dict[int, int]:
+        """Take no new messages; what makes messages leave goes on."""
+        gone: Counter[int] = Counter()
+        rest: list[Job] = []
+        for job in jobs:
+            if isinstance(job, Step) and not job.outcomes:
+                job.error = NoSpace(str(error))
+                gone.update(file for file, _ in job.places.values())
+            else:
+                rest.append(job)
+        if rest:
+            gone.update(self._write(rest))
+        return gone
+
+    def _write(self, jobs: Sequence[Job]) -> dict[int, int]:
         """Write all jobs in one transaction or, where that fails, each half in its own, so that one that cannot
-        be stored keeps no other from it. Gives how many messages left each body file."""
+        be stored keeps no other from it."""
         try:
             return self._transaction(jobs)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this job's error and nobody else's
             self._roll_back()
             if len(jobs) > 1:
                 middle = len(jobs) // 2
-                gone = Counter(self.write(jobs[:middle]))
-                gone.update(self.write(jobs[middle:]))
+                gone = Counter(self._write(jobs[:middle]))
+                gone.update(self._write(jobs[middle:]))
                 return gone
             job = jobs[0]
             job.error = not_stored(error) if isinstance(error, sqlite3.Error) else error
