@@ -12,6 +12,8 @@ import uvloop
 
 DROP = "drop"  # close the connection instead of answering
 HANG = "hang"  # say nothing
+OUT_OF_ORDER = "503 5.5.1 Bad sequence of commands"
+NO_RECIPIENTS = "554 5.5.1 No valid recipients"
 
 
 def on_loop(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
@@ -112,18 +114,25 @@ class ScriptedServer:
     async def _session(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not await self._say(writer, self._reply("GREETING", "220 mx.test ESMTP")):
             return
+        transaction: list[str] = []  # the accepted commands of it
         while True:
             command = (await reader.readuntil(b"\r\n"))[:-2].decode("latin-1")
             seen.commands.append(command)
             self._changed.set()
             verb = command.partition(" ")[0].upper()
             usual = {"EHLO": "\n".join(("250 mx.test", *(f"250 {offer}" for offer in self.offers)))}
-            usual |= {"DATA": "354 Go ahead", "QUIT": "221 2.0.0 Bye"}
-            said = self._reply(command, usual.get(verb, "250 2.0.0 Ok"))
+            usual |= {"QUIT": "221 2.0.0 Bye", "DATA": "354 Go ahead" if "RCPT" in transaction else NO_RECIPIENTS}
+            usual |= {} if "MAIL" in transaction else {"RCPT": OUT_OF_ORDER, "DATA": OUT_OF_ORDER}
+            out_of_order = usual.get(verb, "").startswith("503")
+            said = usual[verb] if out_of_order else self._reply(command, usual.get(verb, "250 2.0.0 Ok"))
+            if str(said).startswith("2"):
+                transaction = [verb] if verb in ("MAIL", "EHLO", "HELO", "RSET") else [*transaction, verb]
             if not await self._say(writer, said) or verb == "QUIT":
                 return
-            if verb == "DATA" and str(said).startswith("354") and not await self._data(seen, reader, writer):
-                return
+            if verb == "DATA" and str(said).startswith("354"):
+                transaction = []
+                if not await self._data(seen, reader, writer):
+                    return
 
     async def _data(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         lines: list[bytes] = []

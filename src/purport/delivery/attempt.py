@@ -63,8 +63,9 @@ class Answer:
     """What a host said about a recipient, and the dialogue that led there."""
 
     reply: Reply
-    host: str
-    transcript: str
+    host: str = ""  # host, address and port; empty: there was none
+    transcript: str = ""
+    local: bool = False  # the reply is ours, about that host
 
 
 class Settle(Protocol):

@@ -17,6 +17,7 @@ from purport.smtp.client import Stage
 class Judgement(Enum):
     """What becomes of a recipient."""
 
+    DELIVERED = "delivered"
     RELAYED = "relayed"
     NEXT_HOST = "next host"
     DEFERRED = "deferred"

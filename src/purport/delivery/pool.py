@@ -54,6 +54,11 @@ class Refused(Exception):
         self.reply = given
         self.host = host
 
+    @property
+    def answer(self) -> Answer:
+        """What recipients are told that were on their way there."""
+        return Answer(self.reply, self.host, local=self.stage is Stage.CONNECT)
+
 
 @final
 class Destination:
@@ -135,7 +140,7 @@ class Pool:
         refusal = destination.last_refusal
         if refusal is not None and self._loop.time() < destination.dead_until:
             given = reply(450, refusal.reply.status, f"Delivery temporarily suspended: {refusal.reply}")
-            settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, ""))
+            settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, "", local=True))
             return
         destination.queue.append(job)
         self._serve(destination)
@@ -230,11 +235,11 @@ class Pool:
             assert given is not None  # the session settles everyone before it says that a transaction is finished
             judgement = judge(given, stage, local=transaction.local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
-                job.settle(recipient, judgement, Answer(given, connection.label, ""))
+                job.settle(recipient, judgement, Answer(given, connection.label))
                 continue
             if transcript is None:
                 transcript = connection.transcript(transaction)
-            answer = Answer(given, connection.label, transcript)
+            answer = Answer(given, connection.label, transcript, transaction.local)
             if judgement is Judgement.NEXT_HOST:
                 job.held[recipient.number] = answer
                 again.append(recipient)
@@ -377,7 +382,7 @@ class Pool:
         if tried:
             for job in [job for job in queue if job.tried == tried]:
                 queue.remove(job)
-                settle_all(job, Judgement.DEFERRED, Answer(refusal.reply, refusal.host, ""))
+                settle_all(job, Judgement.DEFERRED, refusal.answer)
             return
         destination.quiet_until = now + QUIET
         if destination.connections or destination.opening:
@@ -391,7 +396,7 @@ class Pool:
                 destination.dead_until = destination.forget_at
         destination.quiet_until = 0.0
         while queue:
-            settle_all(queue.popleft(), judgement, Answer(refusal.reply, refusal.host, ""))
+            settle_all(queue.popleft(), judgement, refusal.answer)
 
     # Time
 

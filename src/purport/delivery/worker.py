@@ -1,0 +1,400 @@
+"""Delivery: messages out of the queue, attempts, outcomes back into the queue (RFC 5321 section 4.5.4.1).
+
+Fresh messages are handed over in memory as soon as they are safe; deferred ones are claimed when they are due. A
+message that is in here is a round: its recipients, grouped by next hop, are each settled once, and what failed is
+reported when the last of them is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar, final
+
+from purport.delivery.attempt import Answer, Job
+from purport.delivery.content import Content, in_memory, on_disk
+from purport.delivery.failure import Judgement, status_of
+from purport.delivery.maildir import Drop, Failure, deliver_many
+from purport.delivery.pool import Pool
+from purport.delivery.report import Reporter
+from purport.delivery.route import MAILDIR
+from purport.mail.dsn import Failed
+from purport.mail.reply import Reply, reply
+from purport.queue.schedule import Schedule
+from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore
+
+T = TypeVar("T")
+
+DELIVERED: Final = reply(250, "2.0.0", "delivered to maildir")
+FULL: Final = "4.2.2"  # RFC 3463 section 3.3: mailbox full
+EXPIRED: Final = "4.4.7"  # RFC 3463 section 3.5: delivery time expired
+RECIPIENTS: Final = 100  # of one transaction: what every server takes (RFC 5321 section 4.5.3.1.8)
+BATCH: Final = 256  # messages that share the syncs of their Maildirs
+THREADS: Final = 2  # that wait for the disk: one for Maildirs, one for bodies that are read
+PAUSE: Final = 1.0  # seconds until a step is tried again that the store could not do
+LONGEST_SLEEP: Final = 300.0  # seconds: a clock that is set while we sleep makes no message late by more
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is in memory at once; what is beyond stays in the queue until there is room."""
+
+    messages: int = 2000
+    octets: int = 67108864  # of bodies
+    claim: int = 200  # messages taken out of the queue in one step
+
+
+class DeliveryLog(Protocol):
+    """Hears of everything that an operator or the ledger wants to know."""
+
+    def attempted(
+        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, status: str, now: float
+    ) -> None:
+        """What became of a recipient: `outcome.action` is `delivered`, `relayed`, `deferred` or `failed`; `status`
+        is the enhanced code."""
+
+    def reported(self, message: QueuedMessage, report: QueuedMessage) -> None:
+        """A delivery report about `message` is in the queue."""
+
+    def removed(self, queue_id: str) -> None:
+        """The last recipient is finished."""
+
+    def unrecorded(self, error: BaseException) -> None:
+        """The store could not keep outcomes; it is asked again until it can."""
+
+
+@final
+class Round:
+    """One message, until each recipient that is due is settled."""
+
+    __slots__ = ("content", "deferred", "deliverer", "due_at", "failed", "left", "message", "octets")
+
+    def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int) -> None:
+        self.deliverer = deliverer
+        self.message = message
+        self.octets = octets
+        self.left = len(message.recipients)
+        self.content: Content | None = None
+        self.due_at = 0.0  # one time for all that are deferred, so that they share the next round
+        self.deferred = False
+        self.failed: list[tuple[Outcome, Failed]] = []
+
+    def settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
+        """What became of one recipient."""
+        self.deliverer.settled(self, recipient, judgement, answer)
+
+
+@final
+class Deliverer:
+    """Delivers what is submitted and what is due, and records what became of it. Made in the loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        store: QueueStore,
+        pool: Pool,
+        reporter: Reporter,
+        schedule: Schedule,
+        log: DeliveryLog,
+        maildirs: Path,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._reporter = reporter
+        self._schedule = schedule
+        self._log = log
+        self._maildirs = maildirs
+        self._limits = limits
+        self._clock = clock
+        self._jitter = jitter
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(THREADS, "delivery")
+        self._messages = 0
+        self._octets = 0
+        self._full = False  # messages went back, or were not claimed, for want of room
+        self._threads: set[asyncio.Future[Any]] = set()
+        self._drops: list[tuple[Round, QueuedRecipient]] = []  # wait for the next batch
+        self._dropping = False
+        self._outcomes: list[Outcome] = []
+        self._reports: list[tuple[QueuedMessage, QueuedMessage]] = []  # about what, and the report
+        self._finished: list[str] = []
+        self._recording = False
+        self._record_scheduled = False
+        self._changed = asyncio.Event()  # something may be due, or there is room again
+        self._recorded = asyncio.Event()
+        self._claimer: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    # What others do
+
+    def start(self) -> None:
+        """Begin to claim what is due."""
+        self._claimer = self._loop.create_task(self._claim())
+
+    def submit(self, message: QueuedMessage) -> None:
+        """Deliver a message that is in the store and leased to us. Where there is no room it goes back."""
+        octets = message.body.octets()
+        size = 0 if octets is None else len(octets)
+        if self._stopping or self._messages >= self._limits.messages or self._octets + size > self._limits.octets:
+            self._full = True
+            now = self._clock()
+            self._outcomes += [
+                Outcome(message.queue_id, recipient.number, "returned", "", "", now) for recipient in message.recipients
+            ]
+            self._record_soon()
+            return
+        self._messages += 1
+        self._octets += size
+        current = Round(self, message, size)
+        if octets is not None:
+            current.content = in_memory(message, octets)
+            self._send(current)
+        elif all(recipient.next_hop == MAILDIR for recipient in message.recipients):
+            self._send(current)
+        else:
+            self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
+
+    async def retry_now(self) -> None:
+        """An operator changed the queue: what is due is claimed at once, and destinations that were left alone are
+        tried. Raises NotStored."""
+        self._pool.revive()
+        await self._store.refresh()
+        self._changed.set()
+
+    @property
+    def messages(self) -> int:
+        """How many messages are being delivered."""
+        return self._messages
+
+    async def stop(self, grace: float) -> None:
+        """Let what runs come to its end, for `grace` seconds at most, and record what became of it."""
+        self._stopping = True
+        if self._claimer is not None:
+            self._claimer.cancel()
+            await asyncio.wait([self._claimer])
+        await self._pool.close(grace)
+        if self._threads:
+            await asyncio.wait(self._threads)
+        self._executor.shutdown()
+        end = self._loop.time() + max(grace, PAUSE)
+        while (self._recording or self._outcomes or self._reports) and (left := end - self._loop.time()) > 0:
+            self._recorded.clear()
+            self._record_soon()
+            try:
+                async with asyncio.timeout(left):
+                    await self._recorded.wait()
+            except TimeoutError:
+                return  # the store is stuck; after the next start these recipients are tried again
+
+    # A round
+
+    def _read(self, current: Round, reading: asyncio.Future[Content]) -> None:
+        error = reading.exception()
+        if error is None:
+            current.content = reading.result()
+            self._send(current)
+            return
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        answer = Answer(reply(451, "4.3.0", f"Message cannot be read: {reason}"), local=True)
+        for recipient in current.message.recipients:
+            current.settle(recipient, Judgement.DEFERRED, answer)
+
+    def _send(self, current: Round) -> None:
+        """Every group of recipients on its way."""
+        recipients = current.message.recipients
+        if len(recipients) == 1:
+            self._send_group(current, recipients[0].next_hop, recipients)
+            return
+        groups: dict[str, list[QueuedRecipient]] = {}
+        for recipient in recipients:
+            groups.setdefault(recipient.next_hop, []).append(recipient)
+        for next_hop, group in groups.items():
+            for begin in range(0, len(group), RECIPIENTS):
+                self._send_group(current, next_hop, group[begin : begin + RECIPIENTS])
+
+    def _send_group(self, current: Round, next_hop: str, recipients: Sequence[QueuedRecipient]) -> None:
+        if next_hop == MAILDIR:
+            self._drops += [(current, recipient) for recipient in recipients]
+            self._drop_batch()
+        else:
+            assert current.content is not None  # read before
+            self._pool.deliver(Job(current.message, recipients, next_hop, current.content, current.settle))
+
+    def settled(self, current: Round, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
+        """One recipient of a round has its outcome."""
+        now = self._clock()
+        message = current.message
+        status = status_of(answer.reply)
+        said = str(answer.reply)
+        outcome = Outcome(
+            message.queue_id, recipient.number, judgement.value, said, answer.host, transcript=answer.transcript
+        )
+        if judgement is Judgement.DEFERRED:
+            due_at = current.due_at or self._due_at(recipient, message, now)
+            if due_at is None:
+                judgement, status, said = Judgement.FAILED, EXPIRED, f"Delivery time expired; at last: {said}"
+                outcome.action, outcome.reply = "failed", said
+            else:
+                outcome.due_at = current.due_at = due_at
+                current.deferred = True
+        self._log.attempted(message, recipient, outcome, status, now)
+        if judgement is Judgement.FAILED:
+            host = "" if answer.local else answer.host
+            current.failed.append((outcome, Failed(recipient.forward_path, status, said, host)))
+        else:
+            self._outcomes.append(outcome)
+            self._record_soon()
+        current.left -= 1
+        if not current.left:
+            self._finish(current, now)
+
+    def _due_at(self, recipient: QueuedRecipient, message: QueuedMessage, now: float) -> float | None:
+        return self._schedule.next_attempt(recipient.attempts + 1, message.arrived_at, now, self._jitter())
+
+    def _finish(self, current: Round, now: float) -> None:
+        """All recipients of the round are settled: report what failed."""
+        message = current.message
+        self._messages -= 1
+        self._octets -= current.octets
+        if current.failed:
+            try:
+                report = self._reporter.report(message, [failed for _, failed in current.failed], now)
+            except NotStored:
+                # Nobody can be told: what failed is tried, and refused, again, rather than lost in silence.
+                for outcome, _ in current.failed:
+                    outcome.action, outcome.due_at = "deferred", now + self._schedule.min_backoff
+                current.deferred = True
+            else:
+                if report is not None:
+                    self._reports.append((message, report))
+            self._outcomes += [outcome for outcome, _ in current.failed]
+            self._record_soon()
+        if not current.deferred:
+            self._finished.append(message.queue_id)
+        if self._full and self._roomy:
+            self._full = False
+            self._changed.set()
+
+    # Maildirs
+
+    def _drop_batch(self) -> None:
+        """The next batch, unless one is under way: what comes meanwhile shares its syncs with the next."""
+        if self._dropping or not self._drops:
+            return
+        self._dropping = True
+        batch, self._drops = self._drops[:BATCH], self._drops[BATCH:]
+        drops = [Drop(current.message, recipient.number, recipient.forward_path) for current, recipient in batch]
+        self._in_thread(partial(deliver_many, self._maildirs, drops), partial(self._dropped, batch))
+
+    def _dropped(
+        self, batch: Sequence[tuple[Round, QueuedRecipient]], dropping: asyncio.Future[list[Failure | None]]
+    ) -> None:
+        self._dropping = False
+        for (current, recipient), failure in zip(batch, dropping.result(), strict=True):
+            if failure is None:
+                current.settle(recipient, Judgement.DELIVERED, Answer(DELIVERED, "maildir"))
+            else:
+                current.settle(recipient, Judgement.DEFERRED, Answer(failure_reply(failure), "maildir", local=True))
+        if not self._stopping:
+            self._drop_batch()
+
+    # The queue
+
+    def _record_soon(self) -> None:
+        if not self._record_scheduled:
+            self._record_scheduled = True
+            self._loop.call_soon(self._record)
+
+    def _record(self) -> None:
+        """Record what has come together; one step at a time, so that what comes meanwhile is the next."""
+        self._record_scheduled = False
+        if self._recording or not (self._outcomes or self._reports):
+            return
+        self._recording = True
+        outcomes, reports, finished = self._outcomes, self._reports, self._finished
+        self._outcomes, self._reports, self._finished = [], [], []
+        self._store.record(
+            outcomes, [report for _, report in reports], partial(self._record_done, outcomes, reports, finished)
+        )
+
+    def _record_done(
+        self,
+        outcomes: list[Outcome],
+        reports: list[tuple[QueuedMessage, QueuedMessage]],
+        finished: list[str],
+        error: BaseException | None,
+    ) -> None:
+        self._recording = False
+        if error is not None:
+            self._outcomes, self._reports = outcomes + self._outcomes, reports + self._reports
+            self._finished = finished + self._finished
+            self._log.unrecorded(error)
+            self._loop.call_later(PAUSE, self._record)
+            return
+        for message, report in reports:
+            self._log.reported(message, report)
+            self.submit(report)
+        for queue_id in finished:
+            self._log.removed(queue_id)
+        if any(outcome.due_at for outcome in outcomes):
+            self._changed.set()
+        if self._outcomes or self._reports:
+            self._record()
+        self._recorded.set()
+
+    async def _claim(self) -> None:
+        """Take messages out of the queue when they are due and there is room, until cancelled."""
+        while True:
+            self._changed.clear()
+            wait = LONGEST_SLEEP
+            if self._roomy:
+                try:
+                    wait = await self._claim_due()
+                except NotStored:
+                    wait = PAUSE
+            else:
+                self._full = True
+            if wait > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+
+    async def _claim_due(self) -> float:
+        """Take what is due; the seconds until there is something again. Raises NotStored."""
+        claimed = await self._store.claim(self._clock(), min(self._limits.claim, self._limits.messages))
+        for message in claimed:
+            self.submit(message)
+        due_at = await self._store.next_due()
+        if due_at is None:
+            return LONGEST_SLEEP
+        wait = due_at - self._clock()
+        return min(wait if claimed else max(wait, PAUSE), LONGEST_SLEEP)
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether there is so much room that claiming is worth a step."""
+        return 2 * self._messages <= self._limits.messages and 2 * self._octets <= self._limits.octets
+
+    def _in_thread(self, work: Callable[[], T], done: Callable[[asyncio.Future[T]], None]) -> None:
+        """Let a thread wait for the disk; `done` is called in the loop."""
+        future = self._loop.run_in_executor(self._executor, work)
+        self._threads.add(future)
+        future.add_done_callback(self._threads.discard)
+        future.add_done_callback(done)
+
+
+def failure_reply(failure: Failure) -> Reply:
+    """What a Maildir that could not be written says; the disk may have room again later."""
+    if failure.full:
+        return reply(452, FULL, f"Mailbox cannot be written: {failure.reason}")
+    return reply(451, "4.3.0", f"Mailbox cannot be written: {failure.reason}")

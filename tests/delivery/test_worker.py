@@ -1,0 +1,455 @@
+"""Delivery end to end: from the queue over the wire or into Maildirs, and back into the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from purport.delivery.attempt import Patience
+from purport.delivery.pool import Pool, PoolSettings
+from purport.delivery.report import Reporter
+from purport.delivery.route import Routes
+from purport.delivery.worker import Deliverer, Limits
+from purport.dns.zone import StaticResolver
+from purport.mail.address import NULL, ReversePath, parse_mailbox
+from purport.mail.envelope import NO_PARAMETERS
+from purport.queue.memory import MemoryStore
+from purport.queue.queue_id import QueueIds
+from purport.queue.schedule import DAY, Schedule
+from purport.queue.sqlite import SqliteStore
+from purport.queue.store import Outcome, QueuedMessage, QueuedRecipient, QueueStore, StorageFault
+from purport.smtp.extensions import ALL
+from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
+
+HOSTNAME = "mx.company.com.example"
+TRACE = b"Received: from client.example by mx.company.com.example;\r\n\tMon, 23 Nov 2026 22:00:00 +0000\r\n"
+MESSAGE = b"From: alice@example.com\r\nTo: bob@company.com.example\r\nSubject: t\r\n\r\nHello\r\n"
+NOW = 1_795_471_200.0
+
+
+class Log:
+    """What the deliverer told, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.reports: list[QueuedMessage] = []
+        self.changed = asyncio.Event()
+
+    def _add(self, line: str) -> None:
+        self.lines.append(line)
+        self.changed.set()
+
+    def attempted(
+        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, status: str, now: float
+    ) -> None:
+        self._add(f"{outcome.action} {recipient.forward_path} {status} {outcome.reply}")
+
+    def reported(self, message: QueuedMessage, report: QueuedMessage) -> None:
+        self.reports.append(report)
+        self._add(f"reported to {report.recipients[0].forward_path}")
+
+    def removed(self, queue_id: str) -> None:
+        self._add("removed")
+
+    def unrecorded(self, error: BaseException) -> None:
+        self._add(f"unrecorded {error}")
+
+
+class House:
+    """A store, a deliverer, a clock that stands still, and a next hop."""
+
+    def __init__(
+        self, folder: Path, server: ScriptedServer, *, store: QueueStore | None = None, limits: Limits | None = None
+    ) -> None:
+        self.now = NOW
+        self.server = server
+        self.store = MemoryStore() if store is None else store  # an empty one is false
+        self.log = Log()
+        self.maildirs = folder / "maildir"
+        self.ids = QueueIds(clock=lambda: self.now)
+        schedule = Schedule()
+        self.routes = Routes(HOSTNAME, {"company.com.example": "maildir"}, f"smtp:127.0.0.1:{server.port}")
+        self.pool = Pool(
+            hostname=HOSTNAME,
+            resolver=StaticResolver({}),
+            extensions=ALL,
+            settings=PoolSettings(),
+            patience=Patience(),
+        )
+        self.deliverer = Deliverer(
+            store=self.store,
+            pool=self.pool,
+            reporter=Reporter(HOSTNAME, self.routes, schedule, self.store, self.ids.next),
+            schedule=schedule,
+            log=self.log,
+            maildirs=self.maildirs,
+            limits=limits or Limits(),
+            clock=lambda: self.now,
+            jitter=lambda: 0.0,
+        )
+
+    async def __aenter__(self) -> House:
+        self.deliverer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.deliverer.stop(0.0)
+        await self.store.close()
+
+    async def accept(
+        self,
+        *forward_paths: str,
+        body: bytes = MESSAGE,
+        reverse_path: str = "alice@example.com",
+        hand_over: bool = True,
+    ) -> QueuedMessage:
+        """Put a message into the queue, and hand it over as the server does."""
+        spool = self.store.spool()
+        for begin in range(0, len(body), 65536):
+            spool.write(body[begin : begin + 65536])
+        path: ReversePath = parse_mailbox(reverse_path) if reverse_path else NULL
+        recipients = [
+            QueuedRecipient(number, mailbox, self.routes.next_hop(mailbox.domain))
+            for number, mailbox in enumerate(map(parse_mailbox, forward_paths))
+        ]
+        message = QueuedMessage(
+            self.ids.next(), self.now, path, NO_PARAMETERS, TRACE, self.store.body(spool), recipients
+        )
+        stored = asyncio.get_running_loop().create_future()
+        self.store.accept(message, stored.set_result)
+        assert await stored is None
+        if hand_over:
+            self.deliverer.submit(message)
+        return message
+
+    async def told(self, *lines: str) -> None:
+        """Wait until the log holds as many lines; they are these, in any order."""
+        async with asyncio.timeout(10):
+            while len(self.log.lines) < len(lines):
+                self.log.changed.clear()
+                await self.log.changed.wait()
+        assert sorted(self.log.lines) == sorted(lines)
+
+    def mail(self, local_part: str) -> list[bytes]:
+        folder = self.maildirs / "company.com.example" / local_part / "new"
+        return [file.read_bytes() for file in sorted(folder.iterdir())] if folder.exists() else []
+
+
+@on_loop
+async def test_a_message_for_a_mailbox_and_one_for_a_next_hop(tmp_path):
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        await house.accept("bob@company.com.example", "carol@elsewhere.example")
+        await house.told(
+            "delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir",
+            "relayed carol@elsewhere.example 2.0.0 250 2.0.0 Ok: taken",
+            "removed",
+        )
+        (delivered,) = house.mail("bob")
+        assert delivered.startswith(
+            b"Return-Path: <alice@example.com>\nDelivered-To: bob@company.com.example\nReceived: "
+        )
+        assert delivered.endswith(MESSAGE.replace(b"\r\n", b"\n"))
+        assert server.messages == [TRACE + MESSAGE]
+        assert await house.store.next_due() is None
+
+
+@on_loop
+async def test_what_is_deferred_is_tried_again_when_it_is_due(tmp_path):
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "450 4.2.0 Greylisted", "250 Ok")
+        await house.accept("bob@b.example", "carol@b.example")
+        await house.told(
+            "deferred bob@b.example 4.2.0 450 4.2.0 Greylisted", "relayed carol@b.example 2.0.0 250 2.0.0 Ok: taken"
+        )
+        async with asyncio.timeout(5):
+            while await house.store.next_due() is None:
+                await asyncio.sleep(0)
+        assert await house.store.next_due() == NOW + 300.0
+        house.log.lines.clear()
+        house.now += 300.0
+        await house.deliverer.retry_now()
+        await house.told("relayed bob@b.example 2.0.0 250 2.0.0 Ok: taken", "removed")
+        assert len(server.messages) == 2
+
+
+@on_loop
+async def test_the_dialogue_of_a_failed_attempt_stays_with_the_queue_entry(tmp_path):
+    store = MemoryStore()
+    async with ScriptedServer() as server, House(tmp_path, server, store=store) as house:
+        server.on("RCPT", "450 4.2.0 Greylisted")
+        message = await house.accept("bob@b.example")
+        await house.told("deferred bob@b.example 4.2.0 450 4.2.0 Greylisted")
+        async with asyncio.timeout(5):
+            while await store.next_due() is None:
+                await asyncio.sleep(0)
+        detail = store.show(message.queue_id)
+        assert detail is not None
+        assert detail.recipients[0].last_reply == "450 4.2.0 Greylisted"
+        assert detail.recipients[0].transcript.splitlines()[-4:] == [
+            "C: MAIL FROM:<alice@example.com>",
+            "S: 250 2.0.0 Ok",
+            "C: RCPT TO:<bob@b.example>",
+            "S: 450 4.2.0 Greylisted",
+        ]
+
+
+@on_loop
+async def test_a_message_that_expired_is_reported_with_the_last_reply(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "450 4.2.0 Greylisted")
+        message = await house.accept("bob@b.example", hand_over=False)
+        house.now += 6 * DAY
+        house.deliverer.submit(message)
+        await house.told(
+            "failed bob@b.example 4.4.7 Delivery time expired; at last: 450 4.2.0 Greylisted",
+            "reported to alice@example.com",
+            "removed",
+            "relayed alice@example.com 2.0.0 250 2.0.0 Ok: taken",
+            "removed",
+        )
+
+
+def report_in(octets: bytes) -> email.message.EmailMessage:
+    return email.message_from_bytes(octets, policy=email.policy.SMTP)
+
+
+@on_loop
+async def test_r21_t14_a_report_goes_to_the_reverse_path_whatever_submitter_said(tmp_path):
+    """RFC 4405 section 4.2: a delivery report goes to the reverse-path, never to the submitter."""
+    body = b"Sender: secretary@example.net\r\n" + MESSAGE
+    async with ScriptedServer("PIPELINING", "SUBMITTER") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "550 5.1.1 No such user")
+        await house.accept("bob@b.example", "carol@b.example", body=body)
+        await house.told(
+            "failed bob@b.example 5.1.1 550 5.1.1 No such user",
+            "relayed carol@b.example 2.0.0 250 2.0.0 Ok: taken",
+            "reported to alice@example.com",
+            "removed",
+            "relayed alice@example.com 2.0.0 250 2.0.0 Ok: taken",
+            "removed",
+        )
+        assert "MAIL FROM:<alice@example.com> SUBMITTER=secretary@example.net" in server.commands
+        assert not [command for command in server.commands if command.startswith("RCPT TO:<secretary")]
+        report = report_in(server.messages[-1])
+        assert report["To"] == "alice@example.com"
+        status = report.get_payload()[1].as_string()
+        assert "Final-Recipient: rfc822; bob@b.example" in status
+        assert "Action: failed" in status
+        assert "Status: 5.1.1" in status
+        assert "carol" not in status
+
+
+@on_loop
+async def test_r22_t13_with_a_null_reverse_path_nobody_is_told(tmp_path):
+    """RFC 4405 section 4.2: no report to the SUBMITTER address; RFC 5321 section 4.5.5: none at all."""
+    async with ScriptedServer("PIPELINING", "SUBMITTER") as server, House(tmp_path, server) as house:
+        server.on("RCPT", "550 5.1.1 No such user")
+        await house.accept("bob@b.example", reverse_path="")
+        await house.told("failed bob@b.example 5.1.1 550 5.1.1 No such user", "removed")
+        assert "MAIL FROM:<> SUBMITTER=alice@example.com" in server.commands
+        assert not house.log.reports
+        assert await house.store.next_due() is None
+
+
+@on_loop
+async def test_t19_a_report_is_sent_with_the_null_reverse_path_and_its_own_submitter(tmp_path):
+    """RFC 4405 section 5.5: `MAIL FROM:<> SUBMITTER=mailer-daemon@...`, which is the report's own PRA."""
+    async with ScriptedServer("PIPELINING", "SUBMITTER") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "550 5.1.1 No such user")
+        await house.accept("bob@b.example")
+        await server.until(lambda: server.messages)
+        assert f"MAIL FROM:<> SUBMITTER=mailer-daemon@{HOSTNAME}" in server.commands
+        assert report_in(server.messages[0])["From"] == f"Mail Delivery System <mailer-daemon@{HOSTNAME}>"
+
+
+@on_loop
+async def test_a_report_for_one_of_our_mailboxes_is_delivered_here(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        server.on("MAIL", "550 5.7.1 Submitter not allowed.")
+        await house.accept("x@b.example", "y@b.example", reverse_path="bob@company.com.example")
+        await house.told(
+            "failed x@b.example 5.7.1 550 5.7.1 Submitter not allowed.",
+            "failed y@b.example 5.7.1 550 5.7.1 Submitter not allowed.",
+            "reported to bob@company.com.example",
+            "removed",
+            "delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir",
+            "removed",
+        )
+        (report,) = house.mail("bob")
+        assert report.startswith(b"Return-Path: <>\n")
+        assert report.count(b"Final-Recipient:") == 2, "one report for all that failed"
+
+
+@on_loop
+async def test_client_refused_one_report_and_no_retry_without_the_parameter(tmp_path):
+    """The case client-refused of the SUBMITTER dialogues."""
+    async with ScriptedServer("PIPELINING", "SUBMITTER") as server, House(tmp_path, server) as house:
+        server.on("MAIL FROM:<alice", "550 5.7.1 Submitter not allowed.")
+        await house.accept("bob@b.example")
+        await house.told(
+            "failed bob@b.example 5.7.1 550 5.7.1 Submitter not allowed.",
+            "reported to alice@example.com",
+            "removed",
+            "relayed alice@example.com 2.0.0 250 2.0.0 Ok: taken",
+            "removed",
+        )
+        assert [command for command in server.commands if command.startswith("MAIL")] == [
+            "MAIL FROM:<alice@example.com> SUBMITTER=alice@example.com",
+            f"MAIL FROM:<> SUBMITTER=mailer-daemon@{HOSTNAME}",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("offers", "body", "said"),
+    [
+        (("SIZE 50",), MESSAGE, "5.3.4"),
+        ((), MESSAGE + b"caf\xc3\xa9\r\n", "5.6.3"),
+    ],
+)
+@on_loop
+async def test_a_message_the_next_hop_cannot_take_fails_here(tmp_path, offers, body, said):
+    async with ScriptedServer(*offers) as server, House(tmp_path, server) as house:
+        await house.accept("bob@b.example", reverse_path="", body=body)
+        async with asyncio.timeout(5):
+            while not house.log.lines:
+                await house.log.changed.wait()
+        assert house.log.lines[0].startswith(f"failed bob@b.example {said}")
+        assert not [command for command in server.commands if command.startswith("MAIL")]
+
+
+@on_loop
+async def test_an_eightbit_message_says_so_to_a_server_that_can(tmp_path):
+    async with ScriptedServer("8BITMIME", "SIZE") as server, House(tmp_path, server) as house:
+        body = MESSAGE + b"caf\xc3\xa9\r\n"
+        await house.accept("bob@b.example", body=body)
+        await server.until(lambda: server.messages)
+        assert f"MAIL FROM:<alice@example.com> SIZE={len(TRACE + body)} BODY=8BITMIME" in server.commands
+        assert server.messages == [TRACE + body]
+
+
+@on_loop
+async def test_a_big_message_goes_from_disk_to_the_wire_and_into_a_mailbox(tmp_path):
+    store = SqliteStore(tmp_path / "spool")
+    body = MESSAGE + b"caf\xc3\xa9\r\n" + (b"." + b"x" * 70 + b"\r\n") * 20_000
+    offers = ("PIPELINING", "8BITMIME", "SUBMITTER")
+    async with ScriptedServer(*offers) as server, House(tmp_path, server, store=store) as house:
+        await house.accept("carol@b.example", "bob@company.com.example", body=body)
+        await house.told(
+            "relayed carol@b.example 2.0.0 250 2.0.0 Ok: taken",
+            "delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir",
+            "removed",
+        )
+        assert server.messages == [TRACE + body]
+        assert "MAIL FROM:<alice@example.com> BODY=8BITMIME SUBMITTER=alice@example.com" in server.commands
+        assert house.mail("bob")[0].endswith(body.replace(b"\r\n", b"\n"))
+
+
+@on_loop
+async def test_messages_left_in_the_queue_are_claimed_at_the_start(tmp_path):
+    store = MemoryStore()
+    async with ScriptedServer() as server:
+        house = House(tmp_path, server, store=store)
+        await house.accept("bob@b.example", hand_over=False)
+        house = House(tmp_path, server, store=store.restarted())
+        async with house:
+            await house.told("relayed bob@b.example 2.0.0 250 2.0.0 Ok: taken", "removed")
+
+
+@on_loop
+async def test_what_there_is_no_room_for_goes_back_and_is_delivered_later(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server, limits=Limits(messages=4)) as house:
+        for _ in range(30):
+            await house.accept("bob@b.example", hand_over=False)
+        messages = await house.store.claim(house.now, 100)
+        assert not messages, "leased to us"
+        for queue_id in [entry.queue_id for entry in house.store.entries()]:
+            message = QueuedMessage(
+                queue_id, NOW, NULL, NO_PARAMETERS, TRACE, house.store.body(a_spool(house.store)), the_recipient(house)
+            )
+            house.deliverer.submit(message)
+            assert house.deliverer.messages <= 4
+        await server.until(lambda: len(server.messages) == 30)
+        async with asyncio.timeout(5):
+            while len(house.store):
+                await asyncio.sleep(0)
+
+
+def a_spool(store: MemoryStore):
+    spool = store.spool()
+    spool.write(MESSAGE)
+    return spool
+
+
+def the_recipient(house: House) -> list[QueuedRecipient]:
+    mailbox = parse_mailbox("bob@b.example")
+    return [QueuedRecipient(0, mailbox, house.routes.next_hop("b.example"))]
+
+
+@on_loop
+async def test_outcomes_the_store_could_not_keep_are_recorded_later(tmp_path):
+    store = MemoryStore()
+    record = store.record
+    failures = [StorageFault("disk full")]
+
+    class Failing:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done) -> None:
+            if failures:
+                done(failures.pop())
+            else:
+                record(outcomes, reports, done)
+
+    async with ScriptedServer() as server, House(tmp_path, server, store=Failing()) as house:
+        await house.accept("bob@b.example")
+        await house.told("relayed bob@b.example 2.0.0 250 2.0.0 Ok: taken", "unrecorded disk full", "removed")
+        assert len(store) == 0
+
+
+@on_loop
+async def test_stopping_records_what_became_of_running_transactions(tmp_path):
+    store = MemoryStore()
+    async with ScriptedServer() as server:
+        server.on("RCPT TO:<slow", HANG)
+        house = House(tmp_path, server, store=store)
+        async with house:
+            await house.accept("slow@b.example")
+            await house.accept("bob@b.example")
+            await server.until(lambda: len(server.messages) == 1 and any("slow" in line for line in server.commands))
+        assert await store.next_due() == NOW + 300.0
+        assert [entry.recipients[0].address for entry in store.entries()] == ["slow@b.example"]
+        assert "this server stops" in next(iter(store.entries())).recipients[0].delay_reason
+
+
+@on_loop
+async def test_a_connection_lost_after_the_end_of_data_is_told_as_such(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        server.on(".", DROP)
+        await house.accept("bob@b.example")
+        async with asyncio.timeout(5):
+            while not house.log.lines:
+                await house.log.changed.wait()
+        assert house.log.lines[0].startswith("deferred bob@b.example 4.4.2")
+        assert "may arrive twice" in house.log.lines[0]
+
+
+@on_loop
+async def test_a_mailbox_that_cannot_be_written_defers(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        house.maildirs.write_bytes(b"a file where the folder should be")
+        await house.accept("bob@company.com.example")
+        await house.told("deferred bob@company.com.example 4.3.0 451 4.3.0 Mailbox cannot be written: Not a directory")
+
+
+@on_loop
+async def test_more_recipients_than_a_transaction_holds_are_split(tmp_path):
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        await house.accept(*(f"r{number}@b.example" for number in range(250)))
+        await server.until(lambda: len(server.messages) == 3)
+        assert sorted(len([c for c in seen.commands if c.startswith("RCPT")]) for seen in server.connections)[-1] <= 100
