@@ -103,7 +103,7 @@ def test_an_address_outside_of_ascii_is_written_as_rfc_6533_says() -> None:
 def test_what_a_server_said_adds_no_line_to_a_report() -> None:
     hostile = Failed(BOB, "5.0.0", "550 x\r\nFrom: evil@example.com\r\n\r\n--=_3K2M7Q9H4R200--\r\n", "mx\r\nX: y")
     message, parts = read(report(hostile))
-    assert message.get_all("From") == ["Mail delivery <mailer-daemon@mx.example.net>"]
+    assert message.get_all("From") == ["Mail Delivery System <mailer-daemon@mx.example.net>"]
     assert len(parts) == 3
     assert list(parts[1].iter_parts())[1]["Remote-MTA"] == "dns; mx??X: y"
 

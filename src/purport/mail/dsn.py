@@ -1,6 +1,6 @@
 """Reports about mail that could not be delivered (RFC 3464, in the container of RFC 6522).
 
-    From: Mail delivery <mailer-daemon@mx.company.com.example>
+    From: Mail Delivery System <mailer-daemon@mx.company.com.example>
     Content-Type: multipart/report; report-type=delivery-status; ...
 
 The From field names `mailer-daemon` at our hostname: it is the report's responsible address, and so what SUBMITTER will
@@ -77,7 +77,7 @@ def failure_report(
     written = date(now)
     top = [
         f"Date: {written}",
-        f"From: Mail delivery <{mailer_daemon(hostname)}>",
+        f"From: Mail Delivery System <{mailer_daemon(hostname)}>",
         f"To: <{reverse_path}>",
         f"Subject: Not delivered to {_addresses(failed)}",
         f"Message-ID: <{report_id}@{hostname}>",
