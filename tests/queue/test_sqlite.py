@@ -123,7 +123,7 @@ def test_the_log_of_the_database_stays_bounded(tmp_path: Path) -> None:
         for _ in range(100):
             messages = await asyncio.gather(*(queue.accept(queue.message(body=body)) for _ in range(50)))
             await queue.record(*map(relayed, messages))
-        assert (tmp_path / "queue.db-wal").stat().st_size < 20_000_000
+        assert (tmp_path / "queue.db-wal").stat().st_size < 50_000_000
 
     with_queue(tmp_path, test)
 
@@ -186,6 +186,21 @@ def test_a_spool_is_congested_while_the_disk_is_behind_and_calls_back(tmp_path: 
         await asyncio.wait_for(relieved.wait(), 10)
         assert not spool.congested
         spool.discard()
+
+    with_queue(tmp_path, test)
+    assert bodies(tmp_path) == []
+
+
+def test_spools_that_were_dropped_leave_nothing_behind(tmp_path: Path) -> None:
+    async def test(queue: Queue) -> None:
+        body = octets(300_000)
+        for _ in range(20):
+            spool = queue.store.spool()
+            spool.write(body)
+            spool.discard()
+        while bodies(tmp_path):
+            await asyncio.sleep(0.001)
+        queue.store.spool().write(body)  # its transaction never ends
 
     with_queue(tmp_path, test)
     assert bodies(tmp_path) == []

@@ -15,6 +15,7 @@ from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.queue.store import QueuedMessage, QueuedRecipient
 
 DATABASE: Final = "queue.db"
+PAGE_SIZE: Final = 4096
 BODIES: Final = "bodies"
 LOCK: Final = "lock"
 APPLICATION_ID: Final = 0x50757270  # "Purp", so that file(1) and we know our own databases
@@ -85,15 +86,16 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Make a database what the store's owner needs. Raises WrongDatabase."""
     # Has to come first: it counts for new databases only. Messages of 4 KiB take one page and a bit; see
     # docs/queue.md for what was measured.
-    connection.execute("PRAGMA page_size = 4096")
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     # No vacuum: pages of delivered messages are taken by the next ones, so that the file keeps the size of
     # the longest queue it ever held; auto_vacuum would move pages at every commit to shrink it.
     connection.execute("PRAGMA auto_vacuum = NONE")
     connection.execute("PRAGMA journal_mode = WAL")
     # In WAL mode only FULL syncs at every commit: without it a 250 would be a promise of the page cache.
     connection.execute("PRAGMA synchronous = FULL")
-    # Checkpoints copy the log into the database and start it anew: about one in 16 MiB.
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    # At 32 MiB of log a commit copies what is left of it into the database and starts it anew; most of it has
+    # been copied by then (`Checkpointer`), so that the commit takes little longer than others.
+    connection.execute("PRAGMA wal_autocheckpoint = 8000")
     # The log is not cut after a checkpoint but written again from its start, over blocks that exist: a sync
     # has then no metadata to write. A log that grew beyond this is cut to it.
     connection.execute("PRAGMA journal_size_limit = 67108864")

@@ -18,6 +18,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -43,6 +44,7 @@ RESERVE: Final = 64 * 1024 * 1024  # octets that new mail leaves free on the dis
 GROUP_LIMIT: Final = 256  # jobs of one transaction: bounds how long the first of them waits
 BUSY_SECONDS: Final = 30.0  # an operator's command holds the database for milliseconds; a stopped one must not stop us
 POOL_THREADS: Final = 4  # big bodies that are written or synced at the same time
+CHECKPOINT_OCTETS: Final = 8 * 1024 * 1024  # of the log, until it is worth copying
 LOCK_TRIES: Final = 10  # an operator's command tries the lock for a moment, to see whether a server has it
 LOCK_PAUSE: Final = 0.02  # seconds between the tries
 
@@ -92,6 +94,7 @@ class SqliteStore:
         self._handing_over = False
         self._under_way = 0  # jobs that were given to the store and are not done
         self._idle: asyncio.Future[None] | None = None
+        self._checkpointer = Checkpointer(folder)
         self._work: SimpleQueue[list[Job] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="queue")
         self._thread.start()
@@ -146,6 +149,7 @@ class SqliteStore:
             await self._idle
         self._work.put(None)
         self._thread.join()
+        self._checkpointer.close()
         self._pool.shutdown()
         for file in self._spooled.values():  # of messages that were never accepted
             file.abandon()
@@ -278,6 +282,7 @@ class SqliteStore:
 
     def _run(self) -> None:
         work, write, tell = self._work, self._writer.write, self._loop.call_soon_threadsafe
+        writer, checkpointer = self._writer, self._checkpointer
         running = True
         while running:
             group: list[Job] = []
@@ -290,6 +295,41 @@ class SqliteStore:
             running = more is not None
             if group:
                 tell(self._finish, group, write(group))
+                if writer.logged > CHECKPOINT_OCTETS:
+                    writer.logged = 0
+                    checkpointer.ask()
+
+
+@final
+class Checkpointer:
+    """Copies the log into the database while the writer goes on: otherwise the commit that fills the log would
+    copy all of it, and everybody would wait for that."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._work: SimpleQueue[bool] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def ask(self) -> None:
+        """There is enough to copy again."""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="checkpoint")
+            self._thread.start()
+        self._work.put(True)
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._work.put(False)
+            self._thread.join()
+
+    def _run(self) -> None:
+        with closing(connect(self._folder, busy_seconds=BUSY_SECONDS)) as connection:
+            while self._work.get():
+                try:
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                except sqlite3.Error:
+                    continue  # a full disk: nothing is lost, the log keeps what it has
 
 
 def lock(folder: Path) -> int:

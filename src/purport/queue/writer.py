@@ -19,6 +19,7 @@ from purport.queue.body_files import check_room, file_path
 from purport.queue.queue_id import number_of, queue_id_of
 from purport.queue.schema import (
     MESSAGE,
+    PAGE_SIZE,
     RECIPIENT,
     STATUS,
     message_row,
@@ -30,6 +31,7 @@ from purport.queue.schema import (
 from purport.queue.store import Body, Done, NoSpace, NotStored, Outcome, QueuedMessage, QueuedRecipient, StorageFault
 
 ROWS: Final = 64  # rows of one statement: each number of rows is a statement of its own in the cache
+PAGES_OF_GROUP: Final = 6  # what a group writes besides its messages: inner pages, indexes, freed pages
 Row = tuple[Any, ...]  # sqlite3 knows no types
 
 # A write that fails for want of space comes as one of these: SQLite knows ENOSPC alone by its own code; a
@@ -88,6 +90,7 @@ class Writer:
         self._bodies = bodies
         self._memory_limit = memory_limit
         self._reserve = reserve
+        self.logged = 0  # octets that went into the log, about, since somebody set this to 0
         # The file of each message that has one: most have none, and cost no look at the table when they leave.
         self._filed: dict[int, int] = dict(connection.execute("SELECT id, file FROM message WHERE file IS NOT NULL"))
 
@@ -145,6 +148,7 @@ class Writer:
                 job.run(self)
         self._execute("COMMIT")
         self._filed |= filed
+        self.logged += PAGES_OF_GROUP * PAGE_SIZE
         return self._forget(gone)
 
     def _roll_back(self) -> None:
@@ -168,6 +172,9 @@ class Writer:
                 place = step.places.get(message.queue_id) if step.places else None
                 if place is not None:
                     filed[number] = place[0]
+                else:
+                    self.logged += message.body.size
+                self.logged += PAGE_SIZE
                 messages.append(message_row(message, number, place))
                 recipients += [recipient_row(message, number, recipient) for recipient in message.recipients]
         self._each("INSERT INTO message (" + MESSAGE + ") VALUES ", messages)
