@@ -380,6 +380,56 @@ async def test_what_the_first_host_said_is_told_when_there_is_no_second():
             }
 
 
+@on_loop
+async def test_a_host_that_never_takes_mail_decides_only_if_no_other_might():
+    async with ScriptedServer(address="127.0.0.3") as second:
+        second.on("GREETING", "521 5.3.2 No mail here")
+        async with Outside(StaticResolver(TWO_HOSTS), PoolSettings(port=second.port)) as outside:
+            outside.send("mx:company.com.example")
+            judgement, told = (await outside.outcomes())["bob"]
+            assert judgement is Judgement.DEFERRED, "the first host was only not there"
+            assert "connect to mx1" in told
+
+
+class Endless:
+    """A body that never ends, and how much of it was read."""
+
+    size = 10**10
+    read = 0
+
+    def octets(self) -> None:
+        return None
+
+    def pieces(self, size: int = 65536):
+        while True:
+            self.read += size
+            yield b"x" * (size - 2) + b"\r\n"
+
+
+@on_loop
+async def test_a_server_that_does_not_read_gets_no_more_than_the_buffers_hold():
+    async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx\r\n")
+        await reader.readuntil(b"\r\n")
+        writer.write(b"250-mx\r\n250 PIPELINING\r\n")
+        await reader.readuntil(b"DATA\r\n")
+        writer.write(b"250 Ok\r\n250 Ok\r\n354 go\r\n")
+        writer.transport.pause_reading()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(stuck, "127.0.0.1", 0)
+    async with server, Outside(patience=Patience(block=0.3)) as outside:
+        message = a_message()
+        message.body = body = Endless()
+        next_hop = f"smtp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        content = in_memory(message, MESSAGE)
+        outside.pool.deliver(Job(message, message.recipients, next_hop, content, outside._settle))
+        judgement, told = (await outside.outcomes())["bob"]
+        assert judgement is Judgement.DEFERRED
+        assert told.endswith("timed out while waiting for mail data")
+        assert body.read < 32_000_000
+
+
 @pytest.mark.parametrize(
     ("zone", "judgement", "told"),
     [

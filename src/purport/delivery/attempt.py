@@ -283,6 +283,10 @@ class Connection(asyncio.Protocol):
             session.end_data()
         else:
             self._pieces = message.body.pieces(PIECE)
+            self._send_piece_soon()
+
+    def _send_piece_soon(self) -> None:
+        if not self._paused:  # else `resume_writing` goes on
             self._loop.call_soon(self._send_piece)
 
     def _send_piece(self) -> None:
@@ -297,7 +301,7 @@ class Connection(asyncio.Protocol):
         if piece is not None:
             self._session.send_data(piece)
             self._flush()
-            self._loop.call_soon(self._send_piece)
+            self._send_piece_soon()
             return
         self._pieces = None
         if self._session.wants_data:
@@ -314,7 +318,7 @@ class Connection(asyncio.Protocol):
             self._owner.refused(self, stage, given)
 
     def _doubt(self) -> str:
-        """RFC 5321 section 4.5.4.1 and 6.1: what was sent to its end may be there, and will be sent again."""
+        """RFC 5321 section 4.5.4.1: what was sent to its end may be there, and will be sent again."""
         return "; the message may arrive twice" if self._session.waits_for is Stage.END_OF_DATA else ""
 
     def _flush(self) -> None:

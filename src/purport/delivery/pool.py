@@ -197,8 +197,8 @@ class Pool:
 
     def refused(self, connection: Connection, stage: Stage, given: Reply) -> None:
         """The server is not."""
-        greeted = self._greeted.pop(connection)
-        if not greeted.done():
+        greeted = self._greeted.pop(connection, None)
+        if greeted is not None and not greeted.done():
             greeted.set_exception(Refused(stage, given, connection.label))
 
     def next_job(self, connection: Connection) -> Job | None:
@@ -281,7 +281,7 @@ class Pool:
 
     def _open_missing(self, destination: Destination) -> None:
         settings = self._settings
-        if self._loop.time() < destination.quiet_until:
+        if destination.connections and self._loop.time() < destination.quiet_until:
             return
         at_once = max(settings.at_first, len(destination.connections))
         room = settings.per_destination - len(destination.connections) - destination.opening
@@ -342,14 +342,16 @@ class Pool:
             raise Refused(Stage.CONNECT, unroutable.reply, "") from None
         hosts = frozenset(target.host for target in found)
         candidates = [(target, address) for target in found if target.host not in tried for address in target.addresses]
-        refusal = Refused(Stage.CONNECT, NO_OTHER_HOST, "")
+        refusal: Refused | None = None
         for target, address in candidates[: self._settings.addresses]:
             try:
                 await self._connect_to(destination, target, address, hosts)
                 return
             except Refused as refused:
-                refusal = refused
-        raise refusal
+                # Only if all hosts say "never" is it never: what may pass is told rather than what will not.
+                if refusal is None or judge_host(refused.reply, refused.stage) is Judgement.DEFERRED:
+                    refusal = refused
+        raise refusal or Refused(Stage.CONNECT, NO_OTHER_HOST, "")
 
     async def _connect_to(self, destination: Destination, target: Target, address: str, hosts: frozenset[str]) -> None:
         label = f"{target.host}[{address}]:{target.port}"
@@ -361,12 +363,11 @@ class Pool:
             async with asyncio.timeout(self._connect_patience):
                 await self._loop.create_connection(lambda: connection, address, target.port)
         except OSError as error:  # TimeoutError is one
-            del self._where[connection], self._greeted[connection]
+            self._forget(connection)
             problem = error.strerror or "timed out"
             raise Refused(Stage.CONNECT, reply(450, "4.4.1", f"connect to {label}: {problem}"), label) from None
         except asyncio.CancelledError:
-            self._where.pop(connection, None)
-            self._greeted.pop(connection, None)
+            self._forget(connection)
             raise
         connection.deadline = self._loop.time() + self._patience[Stage.GREETING]
         try:
@@ -374,6 +375,12 @@ class Pool:
         except asyncio.CancelledError:
             connection.fail("ended: this server stops")
             raise
+
+    def _forget(self, connection: Connection) -> None:
+        """A connection that was not made in time."""
+        self._where.pop(connection, None)
+        self._greeted.pop(connection, None)
+        connection.fail("not made in time")
 
     def _open_failed(self, destination: Destination, tried: frozenset[str], refusal: Refused) -> None:
         """No connection could be made. As long as others are there, or on their way, the jobs wait for those."""
@@ -405,7 +412,7 @@ class Pool:
             self._ticker = self._loop.call_later(self._tick_length, self._tick)
 
     def _tick(self) -> None:
-        """See to the deadlines, and forget the destinations that nothing is known about any more."""
+        """See to the deadlines, to jobs that no connection may take, and to destinations that can be forgotten."""
         self._ticker = None
         now = self._loop.time()
         for connection in tuple(self._where):
@@ -414,6 +421,7 @@ class Pool:
         for destination in tuple(self._destinations.values()):
             if destination.failures and now >= destination.forget_at:
                 destination.failures = 0
+            if not destination.opening:
                 self._serve(destination)
         if self._where or self._destinations:
             self._tick_later()

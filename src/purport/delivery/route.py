@@ -15,6 +15,7 @@ from typing import Final
 
 from purport.dns.lookup import Evaluation, Question, Status
 from purport.dns.mx import MailHost, NoMailHosts, Shuffle, mail_hosts
+from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 
 MAILDIR: Final = "maildir"
@@ -37,7 +38,7 @@ class Routes:
 
     def next_hop(self, domain: str) -> str:
         """`maildir`, `smtp:HOST:PORT` or `mx:DOMAIN`: recipients with the same one share transactions."""
-        domain = domain.lower().rstrip(".")
+        domain = normal_domain(domain)
         route = self.domains.get(domain, self.relay)
         return f"mx:{domain}" if route == "mx" else route
 
