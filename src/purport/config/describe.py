@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import inspect
 
-from purport.config.schema import Settings
+from purport.config.schema import MANY, YEAR, fields, struct_of, without_meta
 
 # What a file must say for itself; everything else has a default.
-EXAMPLES: Final = {
-    "hostname": '"mx.company.com.example"',
-    "listener.bind": '["127.0.0.1:2525"]',
-    "domain.name": '"company.com.example"',
+GIVEN: Final = {
+    "hostname": "mx.company.com.example",
+    "listener.bind": ["127.0.0.1:2525"],
+    "domain.name": "company.com.example",
 }
+# What the sample shows for a key that is left out by default.
+SHOWN: Final = {"domain.mailboxes": ["bob", "postmaster"]}
 
 
 def sample() -> str:
@@ -25,35 +27,29 @@ def sample() -> str:
 
 
 def _sample() -> Iterator[str]:
-    yield "# Purport's settings. Lines that begin with # show the defaults."
-    yield ""
-    tables: list[inspect.Field] = []
-    for field in _fields(Settings):
-        if _table(field) is not None:
-            tables.append(field)
-        else:
-            yield from _key(field, field.encode_name)
-    for field in tables:
-        table = _table(field)
-        assert table is not None
-        array = _is_array(field)
+    yield "# Purport's settings. A setting behind a # stands at its default; paths are relative to this file's folder."
+    for field in fields():
+        if struct_of(field.type) is None:
+            yield from _setting(field, field.encode_name)
+    for field in fields():
+        table = struct_of(field.type)
+        if table is None:
+            continue
         yield ""
-        yield from _wrapped(table.cls.__doc__ or "")
-        yield f"[[{field.encode_name}]]" if array else f"[{field.encode_name}]"
+        yield ""
+        yield from _comment(table.cls.__doc__ or "")
+        yield _header(field)
         for inner in table.fields:
-            yield from _key(inner, f"{field.encode_name}.{inner.encode_name}")
+            yield from _setting(inner, f"{field.encode_name}.{inner.encode_name}")
 
 
-def _key(field: inspect.Field, path: str) -> Iterator[str]:
+def _setting(field: inspect.Field, path: str) -> Iterator[str]:
     yield ""
-    yield from _wrapped(_about(field))
-    example = EXAMPLES.get(path)
-    if example is not None:
-        yield f"{field.encode_name} = {example}"
+    yield from _comment(_about(field))
+    if path in GIVEN:
+        yield f"{field.encode_name} = {toml(GIVEN[path])}"
     else:
-        default = default_of(field)
-        shown = '["bob", "postmaster"]' if default is None else toml(default)
-        yield f"# {field.encode_name} = {shown}"
+        yield f"# {field.encode_name} = {toml(SHOWN.get(path, default_of(field)))}"
 
 
 def manual() -> str:
@@ -61,36 +57,37 @@ def manual() -> str:
     lines = [
         "# Settings",
         "",
-        "Made by `purport config describe --markdown`; `purport config describe` prints the same as a sample file.",
-        "The file is TOML. Paths in it are relative to its own folder. An unknown key is an error that names its line.",
+        "Made by `purport config describe --markdown`; `purport config describe` prints a sample file to begin with.",
+        "The file is [TOML](https://toml.io). Paths in it are relative to its own folder. An unknown key is an error,",
+        "and `purport check` names its line. A running server reads the file again on SIGHUP, and keeps the old",
+        "settings where the new ones are wrong.",
+        "",
+        "## Top level",
+        "",
+        *_rows([field for field in fields() if struct_of(field.type) is None], ""),
     ]
-    plain = [field for field in _fields(Settings) if _table(field) is None]
-    lines += ["", "## Top level", "", *_rows(plain, "")]
-    for field in _fields(Settings):
-        table = _table(field)
+    for field in fields():
+        table = struct_of(field.type)
         if table is not None:
-            name = f"[[{field.encode_name}]]" if _is_array(field) else f"[{field.encode_name}]"
             lines += [
                 "",
-                f"## `{name}`",
+                f"## `{_header(field)}`",
                 "",
                 table.cls.__doc__ or "",
                 "",
-                *_rows(list(table.fields), field.encode_name),
+                *_rows(table.fields, field.encode_name),
             ]
     return "\n".join(lines) + "\n"
 
 
-def _rows(fields: list[inspect.Field], table: str) -> list[str]:
+def _rows(settings: Sequence[inspect.Field], table: str) -> list[str]:
     rows = ["| key | default | what it is for |", "|---|---|---|"]
-    for field in fields:
-        path = f"{table}.{field.encode_name}".lstrip(".")
-        if path in EXAMPLES:
-            shown = "must be given"
-        else:
-            default = default_of(field)
-            shown = "left out" if default is None else f"`{toml(default)}`"
-        rows.append(f"| `{field.encode_name}` | {shown} | {_about(field).replace('|', chr(92) + '|')} |")
+    for field in settings:
+        path = f"{table}.{field.encode_name}".removeprefix(".")
+        default = None if path in GIVEN else default_of(field)
+        shown = "must be given" if path in GIVEN else "left out" if default is None else f"`{toml(default)}`"
+        about = _about(field).replace("|", "\\|")
+        rows.append(f"| `{field.encode_name}` | {shown} | {about} |")
     return rows
 
 
@@ -102,7 +99,7 @@ def default_of(field: inspect.Field) -> object:
 
 
 def toml(value: object) -> str:
-    """A default as TOML writes it."""
+    """A setting as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -112,36 +109,34 @@ def toml(value: object) -> str:
     return str(value)
 
 
-def _fields(kind: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
-    found = inspect.type_info(kind)
-    assert isinstance(found, inspect.StructType)
-    return found.fields
-
-
-def _table(field: inspect.Field) -> inspect.StructType | None:
-    kind = _plain(field.type)
-    if isinstance(kind, inspect.ListType):
-        kind = _plain(kind.item_type)
-    return kind if isinstance(kind, inspect.StructType) else None
-
-
-def _is_array(field: inspect.Field) -> bool:
-    return isinstance(_plain(field.type), inspect.ListType)
-
-
-def _plain(kind: inspect.Type) -> inspect.Type:
-    return kind.type if isinstance(kind, inspect.Metadata) else kind
+def _header(field: inspect.Field) -> str:
+    return (
+        f"[[{field.encode_name}]]"
+        if isinstance(without_meta(field.type), inspect.ListType)
+        else f"[{field.encode_name}]"
+    )
 
 
 def _about(field: inspect.Field) -> str:
+    """What a setting is for, and what it may be."""
     kind = field.type
     about = (kind.extra_json_schema or {}).get("description", "") if isinstance(kind, inspect.Metadata) else ""
-    inner = _plain(kind)
-    if isinstance(inner, inspect.LiteralType):
-        words = ", ".join(f'"{word}"' for word in sorted(str(word) for word in inner.values))
-        about = f"{about} (one of {words})"
-    return str(about)
+    return f"{about}{_range(without_meta(kind))}"
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, 110, initial_indent="# ", subsequent_indent="# ")
+def _range(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.LiteralType):
+        return " (" + " or ".join(toml(word) for word in _in_order(kind)) + ")"
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        least = f"at least {kind.ge}" if kind.ge is not None else f"more than {kind.gt or 0:g}"
+        most = f", at most {kind.le:g}" if kind.le is not None and kind.le not in (MANY, YEAR) else ""
+        return f" ({least}{most})"
+    return ""
+
+
+def _in_order(kind: inspect.LiteralType) -> list[str]:
+    return sorted(str(word) for word in kind.values)
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)

@@ -6,58 +6,60 @@ purport.toml:12: listener[0].servce: unknown setting; did you mean "service"?
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from purport.config.schema import Settings
-from purport.mail.domain import a_label_form, is_domain_name
+from purport.config import lines
+from purport.config.check import Wrong, check, parse_bind
+from purport.config.schema import Settings, fields_at, tables_with, words_at
+
+__all__ = ["PLACES", "VARIABLE", "SettingsError", "find_settings", "load", "parse_bind", "read"]
 
 PLACES: Final = (Path("purport.toml"), Path("/etc/purport/purport.toml"))
 VARIABLE: Final = "PURPORT_CONFIG"
+SOCKET_PATH: Final = 107  # octets of the control socket's path: sun_path of unix(7), less its closing zero octet
 
-TABLE: Final = re.compile(r"\s*\[(\[)?\s*([^\[\]]+?)\s*\]")
-KEY: Final = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"))*)\s*=""")
+# How msgspec puts its messages.
 AT: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
+UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 MISSING: Final = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
-ENUM: Final = re.compile(r"Invalid enum value '(?P<value>[^']*)'")
-DELIVER: Final = re.compile(r"maildir|mx|smtp:(\[[^\[\]]+\]|[^\[\]:]+):[0-9]{1,5}")
-BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+ENUM: Final = re.compile(r"Invalid enum value '(?P<value>.*)'", re.DOTALL)
+TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`]*)`")
+LIMIT: Final = re.compile(r"Expected `(?P<kind>\w+)` (?P<length>of length )?(?P<sign>[<>]=?) (?P<limit>[-\w.+]+)")
+PART: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+TYPES: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+SIGNS: Final = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 
 
-@dataclass(frozen=True, slots=True)
 class SettingsError(Exception):
-    """The settings cannot be used. `line` is 0 where the whole file is meant."""
+    """The settings cannot be used. `line` counts from 1; it is 0 where no line is meant, as `key` is empty then."""
 
-    file: str
-    line: int
-    key: str
-    message: str
-    suggestion: str = ""
+    def __init__(self, file: str, line: int, key: str, message: str, suggestion: str = "") -> None:
+        super().__init__(file, line, key, message, suggestion)
+        self.file = file
+        self.line = line
+        self.key = key
+        self.message = message
+        self.suggestion = suggestion
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         key = f" {self.key}:" if self.key else ""
         hint = f"; {self.suggestion}" if self.suggestion else ""
         return f"{where}:{key} {self.message}{hint}"
-
-
-class _Wrong(Exception):
-    """A value that the types cannot tell to be wrong: the key's path, and why."""
-
-    def __init__(self, key: str, message: str, suggestion: str = "") -> None:
-        super().__init__(message)
-        self.key = key
-        self.message = message
-        self.suggestion = suggestion
 
 
 def find_settings(named: str | None = None) -> Path:
@@ -78,11 +80,19 @@ def find_settings(named: str | None = None) -> Path:
 def load(path: Path) -> Settings:
     """The settings of a file. Raises SettingsError."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(str(path), 0, "", f"cannot be read: {reason}") from error
-    return read(text, str(path))
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(str(path), line, "", "cannot be read: it is not UTF-8") from error
+    except OSError as error:
+        raise SettingsError(str(path), 0, "", f"cannot be read: {error.strerror or error}") from error
+    settings = read(text, str(path))
+    state = path.parent.absolute() / settings.state_dir
+    if len(os.fsencode(state / "control")) > SOCKET_PATH:
+        line = lines.nearest(lines.lines(text), ("state_dir",))
+        message = f"{state} is too long for the path of a control socket"
+        raise SettingsError(str(path), line, "state_dir", message, "choose a folder with a shorter path")
+    return settings
 
 
 def read(text: str, name: str = "purport.toml") -> Settings:
@@ -90,37 +100,79 @@ def read(text: str, name: str = "purport.toml") -> Settings:
     try:
         plain = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        told = re.sub(r" \(at [^)]*\)$", "", str(error))
-        number = int(line[1]) if line else len(text.splitlines())
-        raise SettingsError(name, number, "", f"this is not TOML: {told}") from error
+        raise _no_toml(str(error), text, name) from error
+    except RecursionError as error:
+        raise SettingsError(name, 0, "", "this is not TOML: lists or tables too deep inside each other") from error
     try:
         settings = msgspec.convert(plain, Settings)
-        _check(settings)
+        check(settings)
     except msgspec.ValidationError as error:
         raise _explained(str(error), text, name) from error
-    except _Wrong as error:
-        line_number = line_of(text, error.key)
-        raise SettingsError(name, line_number, error.key, error.message, error.suggestion) from error
+    except Wrong as error:
+        raise _error(name, text, error.path, error.message, error.suggestion) from error
     return settings
+
+
+def _no_toml(told: str, text: str, name: str) -> SettingsError:
+    position = POSITION.search(told)
+    last = text.rstrip().count("\n") + 1
+    line = int(position[1]) if position and position[1] else last
+    return SettingsError(name, line, "", f"this is not TOML: {POSITION.sub('', told)}")
+
+
+def _error(name: str, text: str, path: lines.Path, message: str, suggestion: str = "") -> SettingsError:
+    return SettingsError(name, lines.nearest(lines.lines(text), path), key_of(path), message, suggestion)
+
+
+def key_of(path: lines.Path) -> str:
+    """A path as people write it: `listener[0].bind[1]`. A key of theirs that is no plain word is escaped."""
+    key = ""
+    for part in path:
+        if isinstance(part, int):
+            key += f"[{part}]"
+        else:
+            key += f".{part if lines.BARE_KEY.fullmatch(part) else ascii(part)}"
+    return key.removeprefix(".")
 
 
 def _explained(told: str, text: str, name: str) -> SettingsError:
     """What msgspec said, as an administrator wants to read it."""
     at = AT.search(told)
-    path = at["path"].removeprefix(".") if at else ""
-    told = told[: at.start()] if at else told
-    if unknown := UNKNOWN.search(told):
-        key = f"{path}.{unknown['name']}".lstrip(".")
-        return SettingsError(name, line_of(text, key), key, "unknown setting", _meant(unknown["name"], _keys(path)))
-    if missing := MISSING.search(told):
-        return SettingsError(name, line_of(text, path), path, f'"{missing["name"]}" is missing')
-    suggestion = ""
-    if wrong := ENUM.search(told):
-        words = _words(path)
-        told = f'"{wrong["value"]}" is none of ' + ", ".join(f'"{word}"' for word in words)
-        suggestion = _meant(wrong["value"], words)
-    return SettingsError(name, line_of(text, path), path, told[:1].lower() + told[1:], suggestion)
+    path: lines.Path = ()
+    if at is not None:
+        path = tuple(int(index) if index else key for index, key in PART.findall(at["path"]))
+        told = told[: at.start()]
+    if unknown := UNKNOWN.fullmatch(told):
+        return _error(name, text, (*path, unknown["name"]), "unknown setting", _where_it_belongs(path, unknown["name"]))
+    if missing := MISSING.fullmatch(told):
+        return _error(name, text, path, f'"{missing["name"]}" is missing')
+    if wrong := ENUM.fullmatch(told):
+        words = words_at(path)
+        known = ", ".join(f'"{word}"' for word in words)
+        return _error(name, text, path, f"{_shown(wrong['value'])} is none of {known}", _meant(wrong["value"], words))
+    return _error(name, text, path, _expected(told))
+
+
+def _expected(told: str) -> str:
+    """A wrong type, or a number or a list beyond its limits."""
+    if wrong := TYPE.fullmatch(told):
+        wanted = [TYPES.get(kind, kind) for kind in wrong["wanted"].split(" | ") if kind != "null"]
+        return f"must be {' or '.join(wanted)}, not {TYPES.get(wrong['given'], wrong['given'])}"
+    if wrong := LIMIT.fullmatch(told):
+        if wrong["length"]:
+            return "must not be empty"
+        return f"must be {SIGNS[wrong['sign']]} {wrong['limit'].removesuffix('.0')}"
+    return told[:1].lower() + told[1:]
+
+
+def _where_it_belongs(path: lines.Path, name: str) -> str:
+    """What an unknown key may have been meant to be, or in which table it is known."""
+    if meant := _meant(name, fields_at(path)):
+        return meant
+    if path and name in fields_at(()):
+        return "it belongs to the top of the file, before the first [table]"
+    tables = [table for table in tables_with(name) if table != key_of(path).partition("[")[0]]
+    return f"it belongs to [{tables[0]}]" if len(tables) == 1 else ""
 
 
 def _meant(word: str, known: list[str]) -> str:
@@ -128,119 +180,7 @@ def _meant(word: str, known: list[str]) -> str:
     return f'did you mean "{close[0]}"?' if close else ""
 
 
-def _type_at(path: str) -> object:
-    """The type of the setting at a path such as `listener[0].service`."""
-    kind: msgspec.inspect.Type = msgspec.inspect.type_info(Settings)
-    for part in re.findall(r"[^.\[\]]+|\[", path):
-        kind = _inner(kind)
-        if isinstance(kind, msgspec.inspect.ListType) and (part == "[" or part.isdigit()):
-            kind = kind.item_type
-        elif isinstance(kind, msgspec.inspect.StructType) and not part.isdigit() and part != "[":
-            found = [field.type for field in kind.fields if field.encode_name == part]
-            if not found:
-                return None
-            kind = found[0]
-    return _inner(kind)
-
-
-def _inner(kind: msgspec.inspect.Type) -> msgspec.inspect.Type:
-    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
-
-
-def _keys(path: str) -> list[str]:
-    kind = _type_at(path)
-    return [field.encode_name for field in kind.fields] if isinstance(kind, msgspec.inspect.StructType) else []
-
-
-def _words(path: str) -> list[str]:
-    kind = _type_at(path)
-    return [str(word) for word in kind.values] if isinstance(kind, msgspec.inspect.LiteralType) else []
-
-
-def line_of(text: str, key: str) -> int:
-    """The line of a key such as `listener[0].service`, or of the table nearest above it; 0 where neither stands."""
-    best = 0
-    for number, path in _paths(text):
-        if path == key:
-            return number
-        if key.startswith((f"{path}.", f"{path}[")):
-            best = number
-    return best
-
-
-def _paths(text: str) -> Iterator[tuple[int, str]]:
-    """Every line that names a key or a table, with its path."""
-    table = ""
-    arrays: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if found := TABLE.match(line):
-            table = _plain(found[2])
-            if found[1]:
-                arrays[table] = arrays.get(table, -1) + 1
-            table = _indexed(table, arrays)
-            yield number, table
-        elif found := KEY.match(line):
-            yield number, f"{table}.{_plain(found[1])}".lstrip(".")
-
-
-def _plain(dotted: str) -> str:
-    return ".".join(part.strip().strip("\"'") for part in dotted.split("."))
-
-
-def _indexed(table: str, arrays: dict[str, int]) -> str:
-    """The path of a table below arrays of tables: `listener` as `listener[0]`."""
-    parts = table.split(".")
-    for length in range(1, len(parts) + 1):
-        name = ".".join(parts[:length])
-        if name in arrays:
-            parts[length - 1] += f"[{arrays[name]}]"
-    return ".".join(parts)
-
-
-def parse_bind(text: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:25` or `[::1]:25`. Raises ValueError."""
-    found = BIND.fullmatch(text)
-    if found is None or not 0 < int(found["port"]) < 65536:
-        raise ValueError("not HOST:PORT")
-    return found["ipv6"] or found["host"], int(found["port"])
-
-
-def _check(settings: Settings) -> None:
-    """What types cannot say. Raises _Wrong."""
-    if not is_domain_name(settings.hostname) or "." not in settings.hostname:
-        raise _Wrong("hostname", f'"{settings.hostname}" is no full host name', 'such as "mx.example.com"')
-    seen: set[str] = set()
-    for number, domain in enumerate(settings.domain):
-        where = f"domain[{number}]"
-        try:
-            name = a_label_form(domain.name).lower()
-        except ValueError as error:
-            raise _Wrong(f"{where}.name", f'"{domain.name}" is no domain name') from error
-        if name in seen:
-            raise _Wrong(f"{where}.name", f'"{domain.name}" stands here for the second time')
-        seen.add(name)
-        _check_route(f"{where}.deliver", domain.deliver, ("maildir", "smtp:HOST:PORT", "mx"))
-    _check_route("relay.default", settings.relay.default, ("smtp:HOST:PORT", "mx"))
-    for number, listener in enumerate(settings.listener):
-        for bind in listener.bind:
-            try:
-                parse_bind(bind)
-            except ValueError as error:
-                raise _Wrong(f"listener[{number}].bind", f'"{bind}" is not HOST:PORT', 'such as "[::]:25"') from error
-        _check_networks(f"listener[{number}].xclient", listener.xclient)
-    _check_networks("relay.networks", settings.relay.networks)
-    if settings.queue.max_backoff < settings.queue.min_backoff:
-        raise _Wrong("queue.max_backoff", "is less than min_backoff")
-
-
-def _check_route(key: str, route: str, forms: tuple[str, ...]) -> None:
-    if DELIVER.fullmatch(route) is None or route.partition(":")[0] not in {form.partition(":")[0] for form in forms}:
-        raise _Wrong(key, f'"{route}" is none of ' + ", ".join(f'"{form}"' for form in forms))
-
-
-def _check_networks(key: str, networks: list[str]) -> None:
-    for network in networks:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError as error:
-            raise _Wrong(key, f'"{network}" is no network', 'such as "192.0.2.0/24"') from error
+def _shown(value: str) -> str:
+    """A text of the file as an error may quote it: short, in one line, nothing that a terminal obeys."""
+    value = value if len(value) <= 80 else f"{value[:80]}..."
+    return f'"{value}"' if value.isprintable() else ascii(value)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, field
+from msgspec import Meta, field, inspect
 
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+# The upper limits keep sums of settings inside what SQLite and the event loop can hold; nobody should ever meet them.
+YEAR: Final = 31_536_000  # seconds
+MANY: Final = 1_000_000_000_000
+
+Seconds = Annotated[float, Meta(gt=0, le=YEAR)]
+Count = Annotated[int, Meta(ge=1, le=MANY)]
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,9 +129,10 @@ class Settings(Table, frozen=True):
     hostname: Annotated[str, Meta(description="our name: in the greeting, in Received fields, in reports")]
     listener: Annotated[list[Listener], Meta(min_length=1, description="addresses to listen on")]
     state_dir: Annotated[
-        str, Meta(description="spool, ledger, control socket and Maildirs; relative to the folder of this file")
+        str,
+        Meta(min_length=1, description="spool, ledger, control socket and Maildirs; relative to this file's folder"),
     ] = "state"
-    workers: Annotated[int, Meta(ge=1, le=1, description="processes; one serves all listeners")] = 1
+    workers: Annotated[int, Meta(ge=1, description="processes; this release serves with one")] = 1
     dns: Dns = field(default_factory=Dns)
     domain: Annotated[list[Domain], Meta(description="domains that mail is received for")] = []
     submitter: Submitter = field(default_factory=Submitter)
@@ -136,3 +141,57 @@ class Settings(Table, frozen=True):
     queue: Queue = field(default_factory=Queue)
     relay: Relay = field(default_factory=Relay)
     ledger: Ledger = field(default_factory=Ledger)
+
+
+def struct_of(kind: inspect.Type) -> inspect.StructType | None:
+    """The table that a setting is: one, or a list of them."""
+    kind = without_meta(kind)
+    if isinstance(kind, inspect.ListType):
+        kind = without_meta(kind.item_type)
+    return kind if isinstance(kind, inspect.StructType) else None
+
+
+def without_meta(kind: inspect.Type) -> inspect.Type:
+    """The type below its description."""
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
+
+
+def fields() -> tuple[inspect.Field, ...]:
+    """The settings at the top of the file, tables among them."""
+    found = inspect.type_info(Settings)
+    assert isinstance(found, inspect.StructType)
+    return found.fields
+
+
+def type_at(path: tuple[str | int, ...]) -> inspect.Type | None:
+    """The type of the setting at a path such as ("listener", 0, "service"); None where there is no such key."""
+    kind: inspect.Type = inspect.type_info(Settings)
+    for part in path:
+        if isinstance(kind, inspect.ListType) and isinstance(part, int):
+            kind = without_meta(kind.item_type)
+        elif isinstance(kind, inspect.StructType):
+            found = [one.type for one in kind.fields if one.encode_name == part]
+            if not found:
+                return None
+            kind = without_meta(found[0])
+        else:
+            return None
+    return kind
+
+
+def fields_at(path: tuple[str | int, ...]) -> list[str]:
+    """The keys of the table at a path."""
+    kind = type_at(path)
+    return [one.encode_name for one in kind.fields] if isinstance(kind, inspect.StructType) else []
+
+
+def words_at(path: tuple[str | int, ...]) -> list[str]:
+    """The words that a setting may be."""
+    kind = type_at(path)
+    return [str(word) for word in kind.values] if isinstance(kind, inspect.LiteralType) else []
+
+
+def tables_with(name: str) -> list[str]:
+    """The tables that know a key."""
+    found = [(one.encode_name, struct_of(one.type)) for one in fields()]
+    return [table for table, kind in found if kind and any(one.encode_name == name for one in kind.fields)]

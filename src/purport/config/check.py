@@ -1,0 +1,161 @@
+"""What the types of the settings cannot say: names, addresses, networks, and what goes together with what."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from purport.config.lines import Path
+from purport.config.schema import Settings
+from purport.mail.address import parse_mailbox
+from purport.mail.domain import a_label_form, is_domain_name
+
+BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+FIXED: Final = re.compile(r"smtp:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+LATER: Final = ("lmtp:",)  # routes of the settings' contract that this release does not know
+PROCESSES: Final = 1  # one process serves all listeners
+
+
+class Wrong(Exception):
+    """A value that the types cannot tell to be wrong: where it stands, why, and what would be right."""
+
+    def __init__(self, path: Path, message: str, suggestion: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+        self.suggestion = suggestion
+
+
+def parse_bind(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:25` or `[::1]:25`. Raises ValueError."""
+    found = BIND.fullmatch(text)
+    if found is None or not _is_port(found["port"]):
+        raise ValueError("not HOST:PORT")
+    host: str = found["ipv6"] or found["host"]
+    if found["ipv6"] is not None:
+        ipaddress.IPv6Address(host)
+    elif not _is_host(host):
+        raise ValueError("not HOST:PORT")
+    return host, int(found["port"])
+
+
+def check(settings: Settings) -> None:
+    """Look at the whole file. Raises Wrong at the first thing that is."""
+    if not is_domain_name(settings.hostname) or "." not in settings.hostname:
+        raise Wrong(("hostname",), f"{_quoted(settings.hostname)} is no full host name", 'such as "mx.example.com"')
+    if settings.workers != PROCESSES:
+        raise Wrong(("workers",), f"must be {PROCESSES}: this release serves with one process")
+    _check_servers(settings.dns.servers)
+    _check_domains(settings)
+    _check_listeners(settings)
+    _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "mx"))
+    _check_networks(("relay", "networks"), settings.relay.networks)
+    if settings.queue.max_backoff < settings.queue.min_backoff:
+        raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
+
+
+def _check_servers(servers: list[str]) -> None:
+    for number, server in enumerate(servers):
+        try:
+            ipaddress.ip_address(server)
+            continue
+        except ValueError:
+            pass
+        try:
+            host, _ = parse_bind(server)
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            right = 'such as "192.0.2.1", "127.0.0.1:5353" or "[::1]:5353"'
+            raise Wrong(("dns", "servers", number), f"{_quoted(server)} is no address", right) from error
+
+
+def _check_domains(settings: Settings) -> None:
+    seen: dict[str, int] = {}
+    for number, domain in enumerate(settings.domain):
+        where = ("domain", number, "name")
+        try:
+            name = a_label_form(domain.name).lower()
+        except ValueError as error:
+            raise Wrong(where, f"{_quoted(domain.name)} is no domain name") from error
+        if name in seen:
+            raise Wrong(where, f"{_quoted(domain.name)} is domain[{seen[name]}] already")
+        seen[name] = number
+        _check_mailboxes(("domain", number, "mailboxes"), domain.mailboxes or [])
+        _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", "smtp:HOST:PORT", "mx"))
+
+
+def _check_mailboxes(path: Path, mailboxes: list[str]) -> None:
+    for number, local_part in enumerate(mailboxes):
+        try:
+            known = parse_mailbox(f"{local_part}@domain.example", utf8=True).local_part == local_part
+        except ValueError:
+            known = False
+        if not known:
+            hint = f'write "{local_part.partition("@")[0]}"' if "@" in local_part and local_part.isprintable() else ""
+            raise Wrong((*path, number), f"{_quoted(local_part)} is no local part", hint)
+
+
+def _check_listeners(settings: Settings) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for number, listener in enumerate(settings.listener):
+        for place, bind in enumerate(listener.bind):
+            where = ("listener", number, "bind", place)
+            try:
+                found = parse_bind(bind)
+            except ValueError as error:
+                hint = f'such as "[::]:{bind[2:]}"' if bind[:2] == "*:" and _is_port(bind[2:]) else 'such as "[::]:25"'
+                raise Wrong(where, f"{_quoted(bind)} is not HOST:PORT", hint) from error
+            if found in seen:
+                raise Wrong(where, f"{_quoted(bind)} is taken by {seen[found]}")
+            seen[found] = f"listener[{number}]"
+        _check_networks(("listener", number, "xclient"), listener.xclient)
+
+
+def _check_route(path: Path, route: str, forms: tuple[str, ...]) -> None:
+    if route in forms and ":" not in route:
+        return
+    if route.startswith(LATER):
+        raise Wrong(path, f"{_quoted(route)}: this release does not deliver over LMTP", 'use "smtp:HOST:PORT"')
+    found = FIXED.fullmatch(route)
+    if found is None or not _is_port(found["port"]) or not _is_next_hop(found["literal"], found["host"]):
+        raise Wrong(path, f"{_quoted(route)} is none of " + ", ".join(f'"{form}"' for form in forms))
+
+
+def _is_next_hop(literal: str | None, host: str | None) -> bool:
+    if literal is None:
+        return _is_host(host or "")
+    try:
+        ipaddress.ip_address(literal.lower().removeprefix("ipv6:"))
+    except ValueError:
+        return False
+    return True
+
+
+def _check_networks(path: Path, networks: list[str]) -> None:
+    for number, network in enumerate(networks):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            right = 'such as "192.0.2.0/24" or "2001:db8::/32"'
+            raise Wrong((*path, number), f"{_quoted(network)} is no network", right) from error
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is a host name or an IPv4 address; four numbers are an address or a mistake."""
+    if re.fullmatch(r"[0-9.]+", text):
+        try:
+            ipaddress.IPv4Address(text)
+        except ValueError:
+            return False
+        return True
+    return is_domain_name(text)
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536
+
+
+def _quoted(text: str) -> str:
+    text = text if len(text) <= 80 else f"{text[:80]}..."
+    return f'"{text}"' if text.isprintable() else ascii(text)

@@ -1,0 +1,68 @@
+"""The sample file and the manual say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from purport.config.describe import SHOWN, manual, sample
+from purport.config.load import read
+from purport.config.schema import Settings, fields, struct_of
+
+ROOT = Path(__file__).parents[2]
+BEHIND = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
+
+
+def paths() -> list[str]:
+    found = []
+    for field in fields():
+        table = struct_of(field.type)
+        inner = [f"{field.encode_name}.{one.encode_name}" for one in table.fields] if table else [field.encode_name]
+        found += inner
+    return found
+
+
+def test_the_sample_works_as_it_is() -> None:
+    found = read(sample())
+    assert found.hostname == "mx.company.com.example"
+    assert found.domain[0].mailboxes is None
+
+
+def test_every_setting_of_the_sample_shows_its_default() -> None:
+    plain = msgspec.to_builtins(read(sample()))
+    uncommented = msgspec.to_builtins(read(BEHIND.sub("", sample())))
+    for path, shown in SHOWN.items():
+        table, key = path.split(".")
+        assert uncommented[table][0][key] == shown
+        uncommented[table][0][key] = plain[table][0][key]
+    assert uncommented == plain
+
+
+@pytest.mark.parametrize("path", paths())
+def test_every_setting_stands_in_the_sample_and_says_what_it_is_for(path: str) -> None:
+    table, _, key = path.rpartition(".")
+    text = sample()
+    if table:
+        text = re.split(rf"^\[+{table}\]+$", text, flags=re.MULTILINE)[1]
+    assert re.search(rf"^# \S[^\n]+\n(# )?{key} = ", text, re.MULTILINE), path
+
+
+def test_every_setting_has_a_description() -> None:
+    for field in fields():
+        table = struct_of(field.type)
+        for one in table.fields if table else (field,):
+            kind = one.type
+            assert isinstance(kind, msgspec.inspect.Metadata), one.name
+            assert (kind.extra_json_schema or {}).get("description"), one.name
+
+
+def test_the_settings_page_of_the_docs_is_current() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == manual(), "make it anew: purport config describe --markdown > docs/settings.md"
+
+
+def test_the_schema_is_what_is_described() -> None:
+    assert {field.encode_name for field in fields()} == set(Settings.__struct_fields__)
