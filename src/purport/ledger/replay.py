@@ -18,6 +18,7 @@ from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.policy import Policy
+from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submitter import SubmitterPolicy, authorized
 
 ANSWERS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int, list[str]]])
@@ -41,7 +42,9 @@ def decide_again(record: Record) -> Again:
         decision = policy.at_mail(facts)
         if decision.reply is not None:
             return _again(decision, facts)
-    if record.stage == "RCPT" and policy.submitter.reject_at == "rcpt":
+    # Whether a recipient could be reached then is a fact of its own: the mailboxes may be others by now.
+    reachable = not any(name == RELAYING and outcome == "refuse" for name, outcome, _ in record.rules)
+    if record.stage == "RCPT" and reachable and policy.submitter.reject_at == "rcpt":
         rule, refusal = authorized(policy.submitter, facts)
         if refusal is not None:
             return Again("defer" if refusal.transient else "reject", rule.name, str(refusal), facts)
