@@ -97,7 +97,9 @@ def test_an_address_literal_smuggles_nothing_in_its_zone() -> None:
         ("bücher.example.", "xn--bcher-kva.example"),
         ("bu\u0308cher.example", "xn--bcher-kva.example"),
         ("XN--BCHER-KVA.example", "xn--bcher-kva.example"),
-        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+        ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("büch\u200ber.example", "büch\u200ber.example"),
         ("[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]"),
         ("é é", "é é"),
         ("", ""),
@@ -125,7 +127,17 @@ def test_any_text_is_a_domain_name_or_an_error(text: str) -> None:
     assert normal_domain(text) == name.lower()
 
 
-@pytest.mark.parametrize("text", ["é" * 256, "xn--é.example", "a\u200b b.example", "\ud800.example", "é..example"])
+@pytest.mark.parametrize(
+    "character", ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u202e", "\ufe0f", "ａ", "。", " ", "\x00"]
+)
+def test_a_character_that_is_not_seen_or_not_meant_makes_no_domain_name(character: str) -> None:
+    with pytest.raises(ValueError, match="not a domain name"):
+        a_label_form(f"ex{character}ample.com")
+
+
+@pytest.mark.parametrize(
+    "text", ["é" * 256, "xn--é.example", "a\u200b b.example", "\ud800.example", "é..example", "é.", "例え。テスト"]
+)
 def test_what_becomes_no_domain_name_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="not a domain name"):
         a_label_form(text)

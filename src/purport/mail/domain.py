@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Final
+from unicodedata import normalize
 
 import idna
 
@@ -45,14 +46,18 @@ def is_address_literal(text: str) -> bool:
 
 
 def a_label_form(text: str) -> str:
-    """The domain name with every U-label as its A-label (IDNA 2008). Raises ValueError where it is no domain name."""
+    """The domain name with every U-label as its A-label. Raises ValueError where it is no domain name.
+
+    Only case and composition of characters are made even. What IDNA 2008 does not allow is refused, not mapped away:
+    two names that differ in an invisible character must not become one (RFC 5891 section 5.4).
+    """
     if text.isascii():
         name = text
     elif len(text) > DOMAIN_OCTETS:
         raise ValueError("not a domain name: too long")
     else:
         try:
-            name = idna.encode(text, uts46=True).decode("ascii")
+            name = idna.encode(normalize("NFC", text.lower()), strict=True).decode("ascii")
         except idna.IDNAError as error:
             raise ValueError(f"not a domain name: {error}") from error
     if not is_domain_name(name):

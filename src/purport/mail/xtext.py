@@ -12,7 +12,8 @@ from typing import Final
 
 ESCAPED: Final = re.compile(rb"\+([0-9A-F]{2})")
 # xchar: "!" to "~" but for "+" and "="; hexchar: "+" and two upper-case hexadecimal digits.
-XTEXT: Final = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+XCHARS: Final = re.compile(rb"[!-*,-<>-~]*")
+XTEXT: Final = re.compile(rb"(?:[!-*,-<>-~]++|\+[0-9A-F]{2})*")
 UNSAFE: Final = re.compile(rb"[^!-*,-<>-~]")
 HEXCHAR: Final = tuple(b"+%02X" % octet for octet in range(256))
 OCTET: Final = {b"%02X" % octet: bytes([octet]) for octet in range(256)}
@@ -25,8 +26,8 @@ def encode(octets: bytes) -> bytes:
 
 def decode(octets: bytes) -> bytes:
     """The octets that an xtext stands for. Raises ValueError where it is none."""
+    if XCHARS.fullmatch(octets) is not None:
+        return octets
     if XTEXT.fullmatch(octets) is None:
         raise ValueError("not xtext")
-    if b"+" not in octets:
-        return octets
     return ESCAPED.sub(lambda found: OCTET[found[1]], octets)

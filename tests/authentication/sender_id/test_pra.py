@@ -126,6 +126,34 @@ def test_a_field_with_white_space_before_its_colon_is_still_counted() -> None:
     assert purported_responsible_address(b"Sender : evil@example.com\r\nFrom: a@example.com\r\n\r\n").address is None
 
 
+# Attacks of "Composition Kills" (Chen, Paxson, Jiang; USENIX Security 2020) on the From field, by their numbers there.
+FORGERIES = {
+    "A6 two fields": "From: a@attack.example\r\nFrom: admin@bank.example",
+    "A7 white space first": " From: admin@bank.example\r\nFrom: a@attack.example\r\nFrom : admin@bank.example",
+    "A7 white space before the colon": "From : admin@bank.example",
+    "A7 folded before the colon": "From\r\n : admin@bank.example",
+    "A9 two addresses": "From: <a@attack.example>, <admin@bank.example>",
+    "A10 an encoded address": "From: =?utf-8?B?YWRtaW5AYmFuay5leGFtcGxl?=,<a@attack.example>",
+    "A12 an escaped comma": "From: <admin@bank.example>\\,<a@attack.example>",
+    "A13 an address, then one in brackets": "From: admin@bank.example,<a@attack.example>",
+    "A13 one in brackets, then an address": "From: <a@attack.example>admin@bank.example",
+    "B1 an invisible character": "From: admin@ba\u200bnk.example",
+    "B2 nothing but base64": "From: =?utf-8?B?YWRtaW5AYmFuay5leGFtcGxl?=",
+    "B3 no author": "To: victim@example.com",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_author_is_nobody(forgery: str) -> None:
+    assert purported_responsible_address(f"{FORGERIES[forgery]}\r\n\r\nHello\r\n".encode()).address is None
+
+
+def test_a_route_is_no_author() -> None:
+    """A11: the address after the route is the only one there is, for every part of Purport."""
+    octets = b"From: <@attack.example,@any.example:admin@bank.example>\r\n\r\n"
+    assert str(purported_responsible_address(octets).address) == "admin@bank.example"
+
+
 def test_a_malformed_field_is_not_passed_over() -> None:
     result = purported_responsible_address(b"Resent-From: bob\r\nFrom: alice@example.com\r\n\r\n")
     assert result == PurportedResponsibleAddress(None, "resent-from", "1->2->5->6", "resent-from: there is no domain")
