@@ -10,7 +10,7 @@ import msgspec
 
 from purport.authentication.spf.result import Scope, SpfResult
 from purport.ledger.read import Entry
-from purport.ledger.record import Check, Record, RecordedPra
+from purport.ledger.record import Check, Record, RecordedPra, encode
 from purport.ledger.replay import decide_again, result_again
 
 MARKS: Final = {"pass": "ok", "refuse": "NO", "defer": "later", "tag": "noted", "skip": "-"}
@@ -38,7 +38,7 @@ def as_json(entry: Entry) -> str:
     """The record and its deliveries as one JSON object, with the decision taken again."""
     again = decide_again(entry.record)
     whole = {
-        **msgspec.to_builtins(entry.record),
+        **msgspec.json.decode(encode(entry.record), type=dict[str, object]),
         "deliveries": msgspec.to_builtins(entry.deliveries),
         "decided_again": {"decision": again.decision, "rule": again.rule, "reply": again.reply},
     }
