@@ -1,0 +1,25 @@
+"""docs/rfc4405.md names a test for every statement of RFC 4405 and every vector, and none that is not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+ROWS = re.findall(r"^\| ([RT]\d+) \|.*\| ([^|]+) \|$", (PROJECT / "docs/rfc4405.md").read_text(), re.MULTILINE)
+WANTED = [f"R{number}" for number in range(1, 28)] + [f"T{number}" for number in range(1, 26)]
+
+
+def test_every_statement_and_every_vector_has_a_row() -> None:
+    assert [number for number, _ in ROWS] == WANTED
+
+
+@pytest.mark.parametrize(("number", "tests"), ROWS, ids=[number for number, _ in ROWS])
+def test_the_tests_of_a_row_exist_and_bear_its_number(number: str, tests: str) -> None:
+    named = re.findall(r"`([^`:]+)::(\w+)`", tests)
+    assert named
+    for file, name in named:
+        assert re.search(rf"^(async )?def {name}\(", (PROJECT / file).read_text(), re.MULTILINE), f"{file}::{name}"
+        assert number.lower() in name.split("_")
