@@ -182,6 +182,25 @@ def test_a_spool_that_failed_behind_its_end_fails_its_message(tmp_path: Path) ->
     assert len(list((tmp_path / "bodies").iterdir())) == 1
 
 
+def test_a_body_that_failed_before_its_message_was_accepted_fails_the_message(tmp_path: Path) -> None:
+    async def test(queue: Queue) -> None:
+        with file_size_limit(MEGABYTE):
+            spool = queue.store.spool()
+            failed = asyncio.Event()
+            for _ in range(2):  # the first piece fails while the second one waits
+                spool.write(octets(2 * MEGABYTE))
+            spool.when_relieved(failed.set)
+            message = queue.message()
+            message.body = queue.store.body(spool)
+            await failed.wait()
+        with pytest.raises(NoSpace):
+            await queue.accept(message)
+        with pytest.raises(StorageFault):
+            await queue.accept(message)
+
+    with_queue(tmp_path, test)
+
+
 @pytest.mark.parametrize("size", [100_000, 300_000], ids=["in_shared_files", "in_own_files"])
 def test_a_body_whose_sync_fails_is_not_stored(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failed sync the kernel may have dropped the pages: the file is not used again."""

@@ -32,7 +32,7 @@ class MemoryBody:
 class FileBody:
     """A body in a file that may hold others too; the file stays as long as its message is in the queue."""
 
-    __slots__ = ("_in_memory", "number", "offset", "path", "size")
+    __slots__ = ("_in_memory", "number", "offset", "path", "size", "stored")
 
     def __init__(self, number: int, path: Path, offset: int, size: int, *, in_memory: bool) -> None:
         self.number = number
@@ -40,6 +40,7 @@ class FileBody:
         self.offset = offset
         self.size = size
         self._in_memory = in_memory  # small enough to be read whole
+        self.stored = False  # a message in the queue refers to it
 
     def octets(self) -> bytes | None:
         """The whole body where it is small enough to be held in memory, else None. Raises OSError."""

@@ -103,6 +103,7 @@ class SpoolFile:
         "_offset",
         "_pool",
         "_relief",
+        "_removed",
         "_reserve",
         "_tell",
         "_waiting",
@@ -114,7 +115,8 @@ class SpoolFile:
     def __init__(
         self, number: int, path: Path, reserve: int, pool: Executor, tell: Tell, forget: Callable[[int], object]
     ) -> None:
-        """`forget(number)` is called when the file will be removed and nothing more is to be done for it."""
+        """`forget(number)` is called when the body was discarded. A file that failed is not forgotten before:
+        who accepts its message has to hear of it."""
         self.number = number
         self.path = path
         self._reserve = reserve
@@ -130,6 +132,7 @@ class SpoolFile:
         self._finished: Callable[[NotStored | None], None] | None = None
         self._discarded = False
         self._abandoned = False
+        self._removed = False
 
     @property
     def congested(self) -> bool:
@@ -164,7 +167,10 @@ class SpoolFile:
         self._discarded = True
         self._waiting = bytearray()
         self._relief = None
-        self._go_on()
+        if self._removed:
+            self._forget(self.number)
+        else:
+            self._go_on()
 
     def abandon(self) -> None:
         """Remove the file here and now: the pool is closed, and no thread is at work."""
@@ -179,8 +185,10 @@ class SpoolFile:
         if self._discarded or self._error is not None:
             self._writing = True  # for good: nothing follows
             self._waiting = bytearray()
+            self._removed = True
             self._pool.submit(self._remove)
-            self._forget(self.number)
+            if self._discarded:
+                self._forget(self.number)
             finished, self._finished = self._finished, None
             if finished is not None:
                 finished(self._error or StorageFault("the message was discarded"))

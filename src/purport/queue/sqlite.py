@@ -30,7 +30,7 @@ from purport.queue.body_files import Append, BodyFiles
 from purport.queue.queue_id import queue_id_of
 from purport.queue.schema import BODIES, LOCK, connect, prepare
 from purport.queue.spool import DiskSpool, SpoolFile
-from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool
+from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
 from purport.queue.writer import Ask, Job, Step, Writer
 
 T = TypeVar("T")
@@ -186,10 +186,12 @@ class SqliteStore:
             if isinstance(body, FileBody):
                 file = self._spooled.pop(body.number, None)
                 stored = partial(self._spooled_safe, step, message.queue_id, body)
-                if file is None:  # the body of a message that is in the queue, given to a second one
+                if file is not None:
+                    file.finish(stored)
+                elif body.stored:  # the body of a message that is in the queue, given to a second one
                     stored(None)
                 else:
-                    file.finish(stored)
+                    stored(StorageFault("the body was accepted before, or discarded"))
             else:
                 octets = body.octets()
                 assert octets is not None
@@ -202,6 +204,7 @@ class SqliteStore:
 
     def _spooled_safe(self, step: Step, queue_id: str, body: FileBody, error: NotStored | None) -> None:
         if error is None:
+            body.stored = True
             self._files.adopt(body.number)
             step.places[queue_id] = (body.number, body.offset)
         self._staged(step, queue_id, error)

@@ -253,6 +253,7 @@ class Writer:
             body = MemoryBody(octets)
         else:
             body = FileBody(file, file_path(self._bodies, file), place, size, in_memory=size <= self._memory_limit)
+            body.stored = True
         return QueuedMessage(
             queue_id_of(number),
             arrived_at,
