@@ -3,53 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from purport.cli.exits import EX_CONFIG, EX_NOINPUT, Failure, settings_of
+from purport.cli.exits import EX_CONFIG, EX_DATAERR, Failure, read_input
 
 if TYPE_CHECKING:
+    from purport.config.schema import Settings
     from purport.dns.lookup import Evaluation
+    from purport.dns.zone import StaticResolver
+    from purport.net.resolver import Resolver
 
 T = TypeVar("T")
 
-SECONDS = 20.0  # RFC 7208 section 4.6.4
+SECONDS: Final = 20.0  # for all questions of one check (RFC 7208 section 4.6.4)
 
 
-def evaluate(evaluation: Evaluation[T], zone: str | None, config: str | None) -> T:
-    """The result of an evaluation, its questions answered by `zone`, else by the resolvers of `config`, else by the
-    system's. Raises Failure."""
-    from purport.dns.lookup import Resolver, run
-    from purport.dns.zone import StaticResolver, read_zone
-    from purport.net.resolver import Resolver as NetworkResolver
+def evaluate(evaluation: Evaluation[T], zone: str | None, settings: tuple[Path, Settings] | None) -> T:
+    """The result of an evaluation, its questions answered by the zone file, else as the settings say, else by the
+    system's resolvers. Raises Failure."""
+    from purport.dns.lookup import run
+    from purport.dns.zone import StaticResolver
 
     async def main() -> T:
-        resolver: Resolver
-        if zone is not None:
-            resolver = _zone(zone)
-        elif config is not None:
-            from purport.parts import make_resolver
-
-            path, settings = settings_of(config)
-            resolver = make_resolver(path, settings)
-        else:
-            resolver = NetworkResolver()
+        resolver = _resolver(zone, settings)
         if isinstance(resolver, StaticResolver):
             return await run(evaluation, resolver)
-        assert isinstance(resolver, NetworkResolver)
         try:
             return await run(evaluation, resolver.within(SECONDS), asyncio.gather)
         finally:
             resolver.close()
 
-    def _zone(name: str) -> StaticResolver:
-        from pathlib import Path
+    return asyncio.run(main())
 
+
+def _resolver(zone: str | None, settings: tuple[Path, Settings] | None) -> Resolver | StaticResolver:
+    from purport.dns.zone import read_zone
+    from purport.net.resolver import Resolver
+    from purport.parts import make_resolver
+
+    if zone is not None:
         try:
-            return read_zone(Path(name).read_bytes())
-        except OSError as error:
-            raise Failure(f"{name}: {error.strerror}", EX_NOINPUT) from error
-
+            return read_zone(read_input(zone))
+        except ValueError as error:
+            raise Failure(f"{zone}: {error}", EX_DATAERR) from error
+    if settings is None:
+        return Resolver()
+    path, said = settings
     try:
-        return asyncio.run(main())
+        return make_resolver(path, said)
     except (OSError, ValueError) as error:
-        raise Failure(f"{zone or config or 'DNS'}: {error}", EX_CONFIG) from error
+        raise Failure(f"{path}: dns: {error}", EX_CONFIG) from error

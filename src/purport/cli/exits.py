@@ -1,4 +1,4 @@
-"""Exit codes (sysexits(3)), and errors that end a command with one."""
+"""Exit codes (sysexits(3)), errors that end a command with one, and what most commands begin with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from purport.config.schema import Settings
+    from purport.mail.address import Mailbox, ReversePath
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -40,6 +41,20 @@ def config_option(function: F) -> F:
     return click.option("--config", metavar="FILE", help=told)(function)
 
 
+def ip_option(function: F) -> F:
+    """The option that names the client's address, checked."""
+
+    def checked(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+        import ipaddress
+
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError as error:
+            raise click.BadParameter(f"{safe(text)} is no IP address") from error
+
+    return click.option("--ip", required=True, metavar="A", callback=checked, help="The client's address.")(function)
+
+
 def settings_of(config: str | None) -> tuple[Path, Settings]:
     """The settings file and what it says. Raises Failure with 78."""
     from purport.config.load import SettingsError, find_settings, load
@@ -51,12 +66,42 @@ def settings_of(config: str | None) -> tuple[Path, Settings]:
         raise Failure(str(error), EX_CONFIG) from error
 
 
+def settings_if_any(config: str | None) -> tuple[Path, Settings] | None:
+    """The settings where there is a settings file, None where there is none and none was named. Raises Failure."""
+    from purport.config.load import SettingsError, find_settings
+
+    try:
+        find_settings(config)
+    except SettingsError:
+        return None
+    return settings_of(config)
+
+
 def read_input(name: str) -> bytes:
     """The octets of a file, or of stdin for `-`. Raises Failure with 66."""
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise Failure(f"{name}: {error.strerror}", EX_NOINPUT) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Failure(f"{safe(name)}: {reason}", EX_NOINPUT) from error
+
+
+def reverse_path_of(text: str) -> ReversePath:
+    """A reverse-path given as an option, with or without angle brackets; empty or <> is the null one."""
+    from purport.mail.address import NULL
+
+    return NULL if text in ("", "<>") else mailbox_of(text)
+
+
+def mailbox_of(text: str) -> Mailbox:
+    """An address given as an option, with or without angle brackets. Raises Failure with 64."""
+    from purport.mail.address import parse_mailbox
+
+    bare = text[1:-1] if text.startswith("<") and text.endswith(">") else text
+    try:
+        return parse_mailbox(bare, utf8=True)
+    except ValueError as error:
+        raise Failure(f"{safe(text) or 'an empty text'} is no address: {error}", EX_USAGE) from error
 
 
 def safe(text: str) -> str:

@@ -11,7 +11,14 @@ from purport.cli.exits import EX_NOINPUT, EX_USAGE, Failure, config_option, sett
 
 @click.command("explain")
 @click.argument("name", required=False, metavar="ID|MESSAGE-ID")
-@click.option("--last", type=click.IntRange(1, 1000), metavar="N", help="The newest N transactions instead.")
+@click.option(
+    "--last",
+    type=click.IntRange(1, 1000),
+    is_flag=False,
+    flag_value=1,
+    metavar="[N]",
+    help="The newest transaction instead, or the newest N.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each transaction.")
 @config_option
 def command(name: str | None, last: int | None, as_json: bool, config: str | None) -> None:

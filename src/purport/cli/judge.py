@@ -5,15 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from purport.cli.exits import EX_CONFIG, EX_TEMPFAIL, EX_USAGE, Failure, config_option, read_input
+from purport.cli.exits import (
+    EX_TEMPFAIL,
+    config_option,
+    ip_option,
+    mailbox_of,
+    read_input,
+    reverse_path_of,
+    settings_if_any,
+)
+
+if TYPE_CHECKING:
+    from purport.config.schema import Settings
+    from purport.mail.address import Mailbox
+    from purport.policy.policy import Policy
+
+REFUSED = 1  # the exit code: no sysexit says it, and a script must tell it from an error
 
 
 @click.command("judge")
 @click.argument("file", metavar="FILE.eml")
-@click.option("--ip", required=True, metavar="A", help="The client's address.")
+@ip_option
 @click.option("--helo", required=True, metavar="H", help="What the client would say in EHLO.")
 @click.option("--mail-from", required=True, metavar="P", help="The reverse-path; empty or <> for the null one.")
 @click.option("--rcpt", multiple=True, metavar="P", help="A forward-path; may be given several times.")
@@ -32,48 +48,54 @@ def command(
     as_json: bool,
     config: str | None,
 ) -> None:
-    """Judge a message as the server would, by the settings in force where there is a settings file, else by the
-    defaults. Exits with 0 where it would be accepted, 1 where it would be refused, 75 where it would be deferred."""
+    """Judge a message as the server would: by the settings where there is a settings file, else by the defaults, and
+    then every recipient is taken for one of ours. `-` is stdin.
+
+    Exits with 0 where the message would be accepted, 1 where it would be refused, 75 where it would be deferred.
+    """
     from purport.authentication.spf.checker import Checker
     from purport.cli.dns import evaluate
-    from purport.config.load import SettingsError, find_settings, load
     from purport.ledger.explain import as_json as to_json
     from purport.ledger.explain import as_text
     from purport.ledger.read import Entry
-    from purport.mail.address import NULL, parse_mailbox
-    from purport.parts import make_policy
     from purport.policy.facts import Client
-    from purport.policy.policy import Policy
     from purport.service.verdict import judge
 
-    octets = read_input(file)
-    try:
-        reverse_path = NULL if mail_from in ("", "<>") else parse_mailbox(mail_from.strip("<>"))
-        named = None if submitter is None else parse_mailbox(submitter)
-        forward_paths = [parse_mailbox(path.strip("<>")) for path in rcpt]
-        found = str(find_settings(config))
-    except ValueError as error:
-        raise Failure(f"not an address: {error}", EX_USAGE) from error
-    except SettingsError:
-        found = ""
-    try:
-        policy = make_policy(load(Path(found))) if found else Policy("localhost")
-    except SettingsError as error:
-        raise Failure(str(error), EX_CONFIG) from error
-    record = evaluate(
-        judge(
-            Checker(policy.receiver),
-            policy,
-            Client(ip, None, helo),
-            reverse_path,
-            named,
-            forward_paths,
-            octets,
-            time.time(),
-        ),
-        zone,
-        found or None,
+    reverse_path = reverse_path_of(mail_from)
+    named = None if submitter is None else mailbox_of(submitter)
+    forward_paths = [mailbox_of(path) for path in rcpt]
+    settings = settings_if_any(config)
+    policy = _policy(settings, forward_paths)
+    octets = with_crlf(read_input(file))
+    verdict = judge(
+        Checker(policy.receiver),
+        policy,
+        Client(ip, None, helo),
+        reverse_path,
+        named,
+        forward_paths,
+        octets,
+        time.time(),
     )
+    record = evaluate(verdict, zone, settings)
     entry = Entry(record)
     click.echo(to_json(entry) if as_json else as_text(entry, colour=sys.stdout.isatty()))
-    raise click.exceptions.Exit({"accept": 0, "defer": EX_TEMPFAIL}.get(record.decision, 1))
+    raise click.exceptions.Exit({"accept": 0, "defer": EX_TEMPFAIL}.get(record.decision, REFUSED))
+
+
+def _policy(settings: tuple[Path, Settings] | None, forward_paths: list[Mailbox]) -> Policy:
+    from purport.mail.domain import normal_domain
+    from purport.parts import make_policy
+    from purport.policy.policy import Policy
+    from purport.policy.relaying import Relaying
+
+    if settings is not None:
+        return make_policy(settings[1])
+    click.echo("note: no settings file, so the defaults hold, and every recipient is taken for ours", err=True)
+    ours = Relaying({normal_domain(path.domain): None for path in forward_paths})
+    return Policy("localhost", relaying=ours)
+
+
+def with_crlf(octets: bytes) -> bytes:
+    """A message from a file as it goes over the wire."""
+    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

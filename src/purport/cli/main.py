@@ -62,7 +62,7 @@ def main() -> NoReturn:
         code = 130
     except click.UsageError as error:
         error.show()
-        code = EX_USAGE
+        code = EX_USAGE  # click's own is 2
     except Failure as failure:
         failure.show()
         code = failure.code

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -27,10 +29,9 @@ from purport.cli.exits import (
 if TYPE_CHECKING:
     from purport.queue.operator import Change, Detail, Entry, SqliteOperator
 
-T = TypeVar("T")
-
 ALL: Final = "ALL"
 CONTROL_SECONDS: Final = 5.0  # a server answers at once
+INDENT: Final = 45  # columns before sender and recipients
 
 
 @click.group("queue")
@@ -54,20 +55,16 @@ def json_option(function: Callable[..., None]) -> Callable[..., None]:
 def list_(as_json: bool, config: str | None) -> None:
     """List the messages in the queue, the oldest first."""
     operator, _ = _operator(config)
-    count = size = 0
-    for entry in _reading(operator.entries):
-        count += 1
-        size += entry.message_size
+    with _reading():
         if as_json:
-            click.echo(json.dumps(as_object(entry)))
-            continue
-        if count == 1:
-            click.echo("Queue ID       Size     Arrived (UTC)        Sender, recipients")
-        _show_entry(entry)
-    if not as_json:
-        click.echo(
-            f"{count} message{'s' if count != 1 else ''}, {size // 1024} KiB" if count else "The queue is empty."
-        )
+            for entry in operator.entries():
+                click.echo(json.dumps(as_object(entry)))
+        elif sys.stdout.isatty():
+            from purport.cli.terminal import show_queue
+
+            show_queue(list(operator.entries()), time.time())
+        else:
+            _show_entries(operator.entries())
 
 
 def as_object(entry: Entry) -> dict[str, object]:
@@ -85,14 +82,26 @@ def as_object(entry: Entry) -> dict[str, object]:
     }
 
 
+def _show_entries(entries: Iterable[Entry]) -> None:
+    """As `mailq` has it: a * behind the id of a message that is being delivered, a ! behind that of a held one."""
+    count = size = 0
+    for entry in entries:
+        if not count:
+            click.echo("Queue ID           Size  Arrived (UTC)        Sender, recipients")
+        count += 1
+        size += entry.message_size
+        _show_entry(entry)
+    click.echo(f"{count} message{'s' if count != 1 else ''}, {size // 1024} KiB" if count else "The queue is empty.")
+
+
 def _show_entry(entry: Entry) -> None:
     mark = {"active": "*", "hold": "!"}.get(entry.queue_name.value, " ")
     arrived = f"{datetime.fromtimestamp(entry.arrival_time, UTC):%Y-%m-%d %H:%M:%S}"
     click.echo(f"{entry.queue_id}{mark} {entry.message_size:8} {arrived}  {safe(entry.sender) or '<>'}")
     for one in entry.recipients:
         if one.delay_reason:
-            click.echo(f"{'':46}({safe(one.delay_reason)})")
-        click.echo(f"{'':46}{safe(one.address)}")
+            click.echo(f"{'':{INDENT}}({safe(one.delay_reason)})")
+        click.echo(f"{'':{INDENT}}{safe(one.address)}")
 
 
 @command.command("show")
@@ -102,8 +111,9 @@ def _show_entry(entry: Entry) -> None:
 def show(queue_id: str, as_json: bool, config: str | None) -> None:
     """Show one message: its envelope, its header, and the dialogue of the last attempt."""
     operator, _ = _operator(config)
-    (wanted,) = _ids((queue_id,)) or ("",)
-    detail = _reading(lambda: operator.show(wanted))
+    wanted = _id(queue_id)
+    with _reading():
+        detail = operator.show(wanted)
     if detail is None:
         raise Failure(f"{wanted}: not in the queue", EX_NOINPUT)
     if as_json:
@@ -189,7 +199,8 @@ def _change(
     """Carry out a verb, tell the server, tell the operator; fails where a message could not be changed."""
     operator, state = _operator(config)
     ids = _ids(names)
-    changes = _reading(lambda: verb(operator, ids))
+    with _reading():
+        changes = verb(operator, ids)
     if any(change.changed for change in changes):
         _tell_server(state)
     for change in changes:
@@ -209,14 +220,16 @@ def _change(
 
 def _ids(names: tuple[str, ...]) -> list[str] | None:
     """The ids as they are stored; None for all."""
+    return None if names == (ALL,) else [_id(name) for name in names]
+
+
+def _id(name: str) -> str:
     from purport.queue.queue_id import parse
 
-    if names == (ALL,):
-        return None
     try:
-        return [parse(name) for name in names]
+        return parse(name)
     except ValueError as error:
-        raise Failure(str(error), EX_USAGE) from error
+        raise Failure(f"{safe(name)}: {error}", EX_USAGE) from error
 
 
 def _operator(config: str | None) -> tuple[SqliteOperator, Path]:
@@ -228,13 +241,14 @@ def _operator(config: str | None) -> tuple[SqliteOperator, Path]:
     return SqliteOperator(state / "spool"), state
 
 
-def _reading(read: Callable[[], T]) -> T:
-    """What `read` gives; a database that cannot be had is no traceback."""
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Reads and changes the database; one that cannot be had is no traceback."""
     from purport.queue.schema import WrongDatabase
 
     try:
-        return read()
-    except (sqlite3.Error, WrongDatabase, OSError) as error:
+        yield
+    except (sqlite3.Error, WrongDatabase) as error:
         raise Failure(f"the queue cannot be read: {error}", EX_UNAVAILABLE) from error
 
 
