@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -496,3 +497,35 @@ async def test_stopping_finishes_what_runs_and_breaks_off_the_rest():
         judgement, told = (await outside.outcomes())["bob"]
         assert judgement is Judgement.DEFERRED
         assert "this server stops" in told
+
+
+CAPRICES = [
+    *[DROP, "250 Ok", "250 Ok", "250 Ok", "250 Ok", "450 4.2.0 Later", "550 5.1.1 No", "421 4.3.2 Bye"],
+    *["354 Go", "250-a\n251 b", b"\x00\r\n", b"250 a\r\n250 b\r\n"],
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+@on_loop
+async def test_whatever_servers_do_each_recipient_is_settled_once(seed):
+    chance = random.Random(seed)
+    offers = ("PIPELINING",) if seed % 2 else ()
+    async with (
+        ScriptedServer(*offers, address="127.0.0.2") as first,
+        ScriptedServer(*offers, address="127.0.0.3", port=first.port) as second,
+    ):
+        for server in (first, second):
+            for beginning in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET"):
+                if chance.random() < 0.7:
+                    usual = {"GREETING": "220 mx", "DATA": "354 Go"}.get(beginning, "250 Ok")
+                    odd = [chance.choice(CAPRICES) if chance.random() < 0.4 else usual for _ in range(30)]
+                    server.on(beginning, *odd, usual)
+        settings = PoolSettings(per_destination=3, reuse=4, port=first.port, failures=100)
+        patience = Patience(*[0.3] * 9, idle=0.05)
+        async with Outside(StaticResolver(TWO_HOSTS), settings, patience) as outside:
+            for number in range(40):
+                outside.send("mx:company.com.example", a_message(f"a{number}", f"b{number}"))
+                await asyncio.sleep(0)
+            await outside.outcomes(80)
+            await asyncio.sleep(0.01)
+            assert len(outside.settled) == len({local_part for local_part, _, _ in outside.settled}) == 80

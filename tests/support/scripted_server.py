@@ -145,6 +145,7 @@ class ScriptedServer:
     async def _say(self, writer: asyncio.StreamWriter, said: str | bytes) -> bool:
         if said == HANG:
             await writer.wait_closed()
+            return False
         if said == DROP:
             return False
         if isinstance(said, str):
