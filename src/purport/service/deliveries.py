@@ -49,3 +49,7 @@ class Deliveries:
     def removed(self, queue_id: str) -> None:
         """The last recipient is finished."""
         self._log.removed(queue_id)
+
+    def unrecorded(self, error: BaseException) -> None:
+        """Outcomes could not be recorded; they are recorded again and again until the store takes them."""
+        self._log.warning(f"outcomes of attempts are not recorded yet: {error}")
