@@ -2,200 +2,231 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from purport.cli.exits import EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, Failure, read_input, safe
+from purport.cli.exits import (
+    EX_TEMPFAIL,
+    EX_UNAVAILABLE,
+    EX_USAGE,
+    Failure,
+    mailbox_of,
+    read_input,
+    reverse_path_of,
+    safe,
+)
 
 if TYPE_CHECKING:
+    from purport.cli.dialogue import Shown
     from purport.mail.address import Mailbox
-    from purport.smtp.client import ClientSession, Transaction
-    from purport.smtp.extension import Extension, Outgoing
+    from purport.smtp.extension import Outgoing
 
 PORT: Final = 25
 BODY: Final = "This is a test message.\n"
+FIELD_OPTION: Final = "--h-"
+
+hide = {
+    "hide_send": click.option("--hide-send", is_flag=True, help="Do not show what we say."),
+    "hide_receive": click.option("--hide-receive", is_flag=True, help="Do not show what the server says."),
+    "hide_informational": click.option("--hide-informational", is_flag=True, help="Do not show === lines."),
+    "hide_all": click.option("--hide-all", is_flag=True, help="Show nothing; the exit code tells."),
+    "silent": click.option("--silent", "--quiet", "silent", is_flag=True, help="Show refusals and errors only."),
+}
 
 
-@click.command("send")
+def hide_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that hide parts of the dialogue, in their order."""
+    for option in reversed(hide.values()):
+        function = option(function)
+    return function
+
+
+@click.command("send", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.option("--to", "to", multiple=True, required=True, metavar="ADDRESS", help="A recipient; may be repeated.")
-@click.option("--from", "sender", default="", metavar="ADDRESS", help="The reverse-path; empty or <> for the null one.")
+@click.option("--from", "sender", metavar="ADDRESS", help="The reverse-path; <> is the null one. Default: you, here.")
 @click.option("--server", default="127.0.0.1", show_default=True, metavar="HOST[:PORT]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: 25, or what --server names.")
-@click.option("--helo", metavar="NAME", help="What to say in EHLO; default: this host's name.")
-@click.option("--data", metavar="FILE", help="The whole message, header and body; - is stdin.")
-@click.option("--body", metavar="TEXT|@FILE", help="The body of the message that is made.")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A field to add or replace.")
-@click.option("--submitter", metavar="ADDRESS", help="Name this submitter instead of the header's responsible address.")
-@click.option("--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS")
-@click.option("--hide-data", is_flag=True, help="Do not show the message.")
-@click.option("--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("--local-interface", metavar="ADDRESS", help="The address to connect from.")
+@click.option("--helo", "--ehlo", metavar="NAME", help="What to say in EHLO; default: this host's name.")
+@click.option("--data", metavar="TEXT|@FILE|-", help="The whole message, header and body; - is stdin.")
+@click.option("--body", metavar="TEXT|@FILE|-", help="The body of the message that is made.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A field to set; also --h-NAME VALUE."
+)
+@click.option("--add-header", "added", multiple=True, metavar="'NAME: VALUE'", help="A field to put on top.")
+@click.option("--submitter", metavar="ADDRESS", help="Name this submitter, not the header's responsible address.")
+@click.option("--quit-after", type=click.Choice(["connect", "helo", "mail", "rcpt"], case_sensitive=False))
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS")
+@click.option("--suppress-data", "--hide-data", "suppress_data", is_flag=True, help="Do not show the message.")
+@hide_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     to: tuple[str, ...],
-    sender: str,
+    sender: str | None,
     server: str,
     port: int | None,
+    local_interface: str | None,
     helo: str | None,
     data: str | None,
     body: str | None,
     headers: tuple[str, ...],
+    added: tuple[str, ...],
     submitter: str | None,
+    quit_after: str | None,
     timeout: float,
-    hide_data: bool,
-    quiet: bool,
+    suppress_data: bool,
+    **hidden: bool,
 ) -> None:
-    """Send one message and show the dialogue as swaks does: `->` is what we say, `<-` the server, `<**` its refusal.
+    """Send one message and show the dialogue: `->` is what we say, `<-` what the server says, `<**` its refusal.
 
     SUBMITTER is the responsible address of the header (RFC 4407), where the server offers it. Exits with 0 when every
     recipient was accepted, 69 after a refusal, 75 when trying later may help.
     """
-    from purport.mail.address import NULL, parse_mailbox
-    from purport.smtp.client import ClientSession, Transaction
-    from purport.smtp.extensions import ALL
-    from purport.smtp.extensions.submitter import EXTENSION
+    from purport.cli.dialogue import Broken, Dialogue
+    from purport.smtp.client import Transaction
 
+    hello_domain = helo or our_name()
+    reverse_path = reverse_path_of(sender if sender is not None else f"{getpass.getuser()}@{hello_domain}")
+    forward_paths = [mailbox_of(path.strip()) for address in to for path in address.split(",")]
+    named = None if submitter is None else mailbox_of(submitter)
+    fields = [*map(parse_field, headers), *fields_of(context.args)]
+    author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
+    octets = message(data, body, fields, [parse_field(field) for field in added], author, to, hello_domain)
+    host, number = place_of(server, port)
+    transaction = Transaction(reverse_path, forward_paths, outgoing(octets, named))
+    dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), (quit_after or "").lower())
+    source = None if local_interface is None else (local_interface, 0)
     try:
-        reverse_path = NULL if sender in ("", "<>") else parse_mailbox(sender.strip("<>"))
-        forward_paths = [parse_mailbox(path.strip("<>")) for address in to for path in address.split(",")]
-        forced = None if submitter is None else parse_mailbox(submitter)
-    except ValueError as error:
-        raise Failure(f"not an address: {error}", EX_USAGE) from error
-    hello_domain = helo or socket.getfqdn()
-    octets = _message(data, body, headers, str(reverse_path), to, hello_domain)
-    extensions = list(ALL) if forced is None else [replace_outbound(one, EXTENSION, forced) for one in ALL]
-    transaction = Transaction(reverse_path, forward_paths, _outgoing(octets))
-    host, _, named = server.partition(":")
-    dialogue = Dialogue(ClientSession(hello_domain, extensions), transaction, octets, hide_data, quiet)
-    dialogue.run(host, port or int(named or PORT), timeout)
-    replies = [given for given in transaction.replies if given is not None]
-    if all(given.accepted for given in replies) and len(replies) == len(forward_paths):
+        dialogue.run(lambda: socket.create_connection((host, number), timeout, source), f"{host}:{number}")
+    except Broken as error:
+        raise Failure(f"*** {safe(str(error))}", EX_UNAVAILABLE) from error
+    if dialogue.stopped:
         return
-    lasting = any(given.permanent for given in replies)
-    raise click.exceptions.Exit(EX_UNAVAILABLE if lasting else EX_TEMPFAIL)
+    replies = [given if given is not None else dialogue.reply for given in transaction.replies]
+    if any(given is not None and given.permanent for given in replies):
+        raise click.exceptions.Exit(EX_UNAVAILABLE)
+    if not all(given is not None and given.accepted for given in replies):
+        raise click.exceptions.Exit(EX_TEMPFAIL)
 
 
-def replace_outbound(extension: Extension, submitter_extension: Extension, forced: Mailbox) -> Extension:
-    """The SUBMITTER extension with a value that does not come from the header."""
-    from purport.smtp.extensions.submitter import encode
+def our_name() -> str:
+    """This host's name as EHLO may have it."""
+    from purport.mail.domain import is_domain_name
 
-    if extension is not submitter_extension:
-        return extension
-
-    def outbound(_message: Outgoing, offer: str | None) -> Mapping[str, bytes | None]:
-        return {} if offer is None else {extension.keyword: encode(forced)}
-
-    return replace(extension, outbound=outbound)
+    name = socket.gethostname()
+    return name if is_domain_name(name) else "localhost"
 
 
-def _outgoing(octets: bytes) -> Outgoing:
+def place_of(server: str, port: int | None) -> tuple[str, int]:
+    """Host and port of `HOST`, `HOST:PORT`, `2001:db8::1` or `[2001:db8::1]:PORT`. Raises Failure."""
+    host, named = server, ""
+    if server.startswith("["):
+        host, _, named = server[1:].partition("]")
+        named = named.removeprefix(":")
+    elif server.count(":") == 1:
+        host, _, named = server.partition(":")
+    try:
+        number = port or int(named or PORT)
+    except ValueError as error:
+        raise Failure(f"--server: {safe(named)} is no port", EX_USAGE) from error
+    if not host or not 0 < number < 65536:
+        raise Failure(f"--server: {safe(server)} is not HOST or HOST:PORT", EX_USAGE)
+    return host, number
+
+
+def shown(suppress_data: bool, hidden: dict[str, bool]) -> Shown:
+    """What the hide options leave."""
+    from purport.cli.dialogue import ERROR, INFORMATION, RECEIVED, REFUSED, SENT, Shown
+
+    marks: set[str] = set()
+    if hidden["hide_send"] or hidden["silent"]:
+        marks.add(SENT)
+    if hidden["hide_receive"]:
+        marks |= {RECEIVED, REFUSED}
+    if hidden["hide_informational"] or hidden["silent"]:
+        marks.add(INFORMATION)
+    if hidden["silent"]:
+        marks.add(RECEIVED)
+    if hidden["hide_all"]:
+        marks |= {SENT, RECEIVED, REFUSED, INFORMATION, ERROR}
+    return Shown(frozenset(marks), not suppress_data, sys.stdout.isatty())
+
+
+def outgoing(octets: bytes, submitter: Mailbox | None) -> Outgoing:
+    """What the session has to know about the message. A submitter that was named takes the place of the header's: to
+    see what a server does with it."""
     from purport.authentication.sender_id.pra import purported_responsible_address
     from purport.smtp.extension import Outgoing
 
-    return Outgoing(len(octets), purported_responsible_address(octets).address, not octets.isascii())
+    pra = submitter or purported_responsible_address(octets).address
+    return Outgoing(len(octets), pra, not octets.isascii())
 
 
-def _message(
-    data: str | None, body: str | None, headers: tuple[str, ...], sender: str, to: tuple[str, ...], hello_domain: str
+def parse_field(text: str) -> tuple[str, str]:
+    """Name and value of `NAME: VALUE`. Raises Failure."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or "\n" in text or "\r" in text:
+        raise Failure(f"{safe(text)} is not a field like 'Subject: a test'", EX_USAGE)
+    return name.strip(), value.strip()
+
+
+def fields_of(words: Sequence[str]) -> list[tuple[str, str]]:
+    """The fields that `--h-NAME VALUE` and `--h-NAME=VALUE` give. Raises Failure for any other word."""
+    fields = []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix(FIELD_OPTION).partition("=")
+        if not word.startswith(FIELD_OPTION) or not name:
+            raise Failure(f"No such option or too many words: {safe(word)}", EX_USAGE)
+        fields.append(parse_field(f"{name}: {value if equals else next(rest, '')}"))
+    return fields
+
+
+def message(
+    data: str | None,
+    body: str | None,
+    fields: Sequence[tuple[str, str]],
+    added: Sequence[tuple[str, str]],
+    author: str,
+    to: Sequence[str],
+    hello_domain: str,
 ) -> bytes:
     """The message with CRLF line ends: as given, or a small one."""
     from purport.mail.trace import date
 
+    top = "".join(f"{name}: {value}\n" for name, value in added).encode()
     if data is not None:
-        octets = read_input(data)
+        octets = top + text_or_file(data)
     else:
-        fields = {
+        header = {
             "Date": date(time.time()),
             "To": ", ".join(to),
-            "From": sender or f"mailer-daemon@{hello_domain}",
+            "From": author,
             "Subject": "test",
             "Message-Id": f"<{secrets.token_hex(12)}@{hello_domain}>",
         }
-        for header in headers:
-            name, colon, value = header.partition(":")
-            if not colon or not name.strip() or "\n" in header:
-                raise Failure(f"not a field: {header}", EX_USAGE)
-            fields[next((known for known in fields if known.lower() == name.lower()), name)] = value.strip()
-        text = BODY if body is None else read_input(body[1:]).decode() if body.startswith("@") else body
-        octets = ("".join(f"{name}: {value}\n" for name, value in fields.items()) + f"\n{text}\n").encode()
-    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        for name, value in fields:
+            header[next((known for known in header if known.lower() == name.lower()), name)] = value
+        lines = "".join(f"{name}: {value}\n" for name, value in header.items())
+        octets = top + lines.encode() + b"\n" + text_or_file(BODY if body is None else body)
+    octets = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
 
 
-class Dialogue:
-    """Runs the session over a socket and shows it."""
-
-    def __init__(
-        self, session: ClientSession, transaction: Transaction, octets: bytes, hide_data: bool, quiet: bool
-    ) -> None:
-        self._session = session
-        self._transaction = transaction
-        self._octets = octets
-        self._hide_data = hide_data
-        self._quiet = quiet
-        self._held = b""  # of a reply line, until its end arrives
-
-    def run(self, host: str, port: int, timeout: float) -> None:
-        """The whole dialogue. Raises Failure where the server cannot be talked to."""
-        from purport.mail.reply import reply
-        from purport.smtp.client import BadReply
-
-        self._show(f"=== Trying {host}:{port}...")
-        try:
-            with socket.create_connection((host, port), timeout) as connection:
-                self._show(f"=== Connected to {host}.")
-                while not self._session.closed:
-                    received = connection.recv(65536)
-                    if not received:
-                        self._session.abandon(reply(450, "4.4.2", "the server closed the connection"))
-                        break
-                    self._show_received(received)
-                    self._session.receive(received)
-                    self._advance(connection)
-        except (OSError, BadReply) as error:
-            raise Failure(f"*** {host}:{port}: {error}", EX_UNAVAILABLE) from error
-        self._show("=== Connection closed with remote host.")
-
-    def _advance(self, connection: socket.socket) -> None:
-        """Do what the server's replies lead to."""
-        from purport.smtp.client import GoAhead, Ready
-
-        session = self._session
-        while (event := session.next_event()) is not None:
-            if isinstance(event, Ready):
-                session.begin(self._transaction)
-            elif isinstance(event, GoAhead):
-                session.send_data(self._octets)
-                session.end_data()
-                sending = b"".join(session.to_send())
-                self._show_message(sending)
-                connection.sendall(sending)
-        if session.idle and self._transaction.replies[0] is not None:
-            session.quit()
-        sending = b"".join(session.to_send())
-        for line in sending.splitlines():
-            self._show(f" -> {safe(line.decode('utf-8', 'replace'))}")
-        connection.sendall(sending)
-
-    def _show_message(self, octets: bytes) -> None:
-        if self._hide_data:
-            self._show(f" -> {len(octets)} octets of mail data")
-            return
-        for line in octets.decode("utf-8", "replace").splitlines():
-            self._show(f" -> {safe(line)}")
-
-    def _show_received(self, octets: bytes) -> None:
-        *lines, self._held = (self._held + octets).split(b"\n")
-        for line in lines:
-            refused = line[:1] in b"45"
-            text = f"{'<** ' if refused else '<-  '}{safe(line.decode('utf-8', 'replace').rstrip())}"
-            self._show(text, refused=refused)
-
-    def _show(self, text: str, *, refused: bool = False) -> None:
-        """One line: on stdout, as it is what was asked for; a refusal is shown even when quiet."""
-        if refused or not self._quiet:
-            click.secho(text, fg="red" if refused and sys.stdout.isatty() else None)
+def text_or_file(given: str) -> bytes:
+    r"""The octets that an option means: `@FILE`, a file's name, `-` for stdin, or a text in which \n ends a line."""
+    if given.startswith("@"):
+        return read_input(given[1:])
+    if given == "-" or ("\n" not in given and len(given) < 1024 and Path(given).is_file()):
+        return read_input(given)
+    return given.replace("\\n", "\n").encode("utf-8", "surrogateescape")

@@ -1,0 +1,152 @@
+"""One SMTP dialogue over a plain socket, shown as swaks shows it.
+
+=== Connected to 127.0.0.1.
+<-  220 mx.company.com.example ESMTP Purport
+ -> EHLO almamater.edu.example
+<-  250 SUBMITTER
+ -> MAIL FROM:<alice@example.com> SUBMITTER=bob@almamater.edu.example
+<** 550 5.7.1 Submitter not allowed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from purport.cli.exits import safe
+from purport.mail.reply import Reply, reply
+from purport.smtp.client import BadReply, ClientSession, GoAhead, Ready, Stage, Transaction, Unusable
+
+INFORMATION: Final = "==="
+ERROR: Final = "***"
+SENT: Final = " ->"
+RECEIVED: Final = "<- "
+REFUSED: Final = "<**"
+COLOURS: Final = {ERROR: "red", REFUSED: "red", SENT: "cyan", INFORMATION: "bright_black"}
+
+# The command that is not sent any more, QUIT in its place.
+STOPS: Final = {"connect": (b"EHLO", b"HELO"), "helo": (b"MAIL",), "mail": (b"RCPT",), "rcpt": (b"DATA",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of the dialogue is shown."""
+
+    hidden: frozenset[str] = frozenset()  # of the marks above
+    data: bool = True  # whether the message is shown
+    colours: bool = False
+
+    def line(self, mark: str, text: str) -> None:
+        """One line; what it holds comes from outside and is escaped."""
+        if mark not in self.hidden:
+            click.secho(f"{mark} {safe(text.expandtabs())}", fg=COLOURS.get(mark) if self.colours else None)
+
+
+class Broken(Exception):
+    """The dialogue did not come to its end: the network, or a server that does not speak SMTP."""
+
+
+class Dialogue:
+    """Runs a transaction; `reply` is what refused it where no recipient has a reply of their own."""
+
+    def __init__(
+        self, hello_domain: str, transaction: Transaction, octets: bytes, shown: Shown, stop: str = ""
+    ) -> None:
+        from purport.smtp.extensions import ALL
+
+        self._session = ClientSession(hello_domain, ALL)
+        self._transaction = transaction
+        self._octets = octets
+        self._shown = shown
+        self._stop = STOPS.get(stop, ())
+        self._stopped = False
+        self._begun = False
+        self._line = b""  # a line of the server whose end has not come
+        self.reply: Reply | None = None
+
+    def run(self, connect: Callable[[], socket.socket], place: str) -> None:
+        """The whole dialogue. Raises Broken."""
+        shown = self._shown
+        shown.line(INFORMATION, f"Trying {place}...")
+        try:
+            with connect() as connection:
+                shown.line(INFORMATION, f"Connected to {place}.")
+                self._talk(connection)
+        except BadReply as error:
+            raise Broken(f"{place}: {error}") from error
+        except OSError as error:
+            raise Broken(f"{place}: {error.strerror or error}") from error
+        shown.line(INFORMATION, "Connection closed with remote host.")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended where it was told to, with nothing refused."""
+        return self._stopped
+
+    def _talk(self, connection: socket.socket) -> None:
+        session = self._session
+        while not session.closed:
+            octets = connection.recv(65536)
+            if not octets:
+                if not self._stopped:
+                    lost = reply(450, "4.4.2", "the server closed the connection")
+                    session.abandon(lost)
+                    self.reply = self.reply or lost
+                    self._shown.line(ERROR, "The server closed the connection.")
+                return
+            if self._receive(octets) and self._stopped:
+                return
+            if not self._stopped:
+                self._advance(connection)
+
+    def _receive(self, octets: bytes) -> bool:
+        """Show what came and hand it on, line by line; whether a whole reply came last."""
+        whole = False
+        *lines, self._line = (self._line + octets).split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "backslashreplace").rstrip("\r")
+            self._shown.line(REFUSED if text[:1] in ("4", "5") else RECEIVED, text)
+            whole = text[3:4] != "-"
+            if self._session.waits_for is Stage.HELLO and text[4:].upper() == "PIPELINING":
+                line = line[:4] + b"\r"  # not told of it, the session sends one command at a time, and reads well
+            if not self._stopped:
+                self._session.receive(line + b"\n")
+        return whole
+
+    def _advance(self, connection: socket.socket) -> None:
+        """Do what the server's replies lead to."""
+        session = self._session
+        while (event := session.next_event()) is not None:
+            if isinstance(event, Ready) and not self._begun:
+                self._begun = True
+                session.begin(self._transaction)
+            elif isinstance(event, GoAhead):
+                self._send_message(connection)
+            elif isinstance(event, Unusable):
+                self.reply = event.reply
+        if session.idle and self._begun:
+            session.quit()
+        for command in session.to_send():
+            if command.upper().startswith(self._stop or (b"\n",)):
+                self._stopped = True
+                command = b"QUIT\r\n"
+            self._shown.line(SENT, command.decode("utf-8", "backslashreplace").rstrip("\r\n"))
+            connection.sendall(command)
+            if self._stopped:
+                return
+
+    def _send_message(self, connection: socket.socket) -> None:
+        session = self._session
+        session.send_data(self._octets)
+        session.end_data()
+        octets = b"".join(session.to_send())
+        if self._shown.data:
+            for line in octets.decode("utf-8", "backslashreplace").split("\r\n")[:-1]:
+                self._shown.line(SENT, line)
+        else:
+            self._shown.line(SENT, f"{len(octets)} octets of mail data")
+        connection.sendall(octets)
