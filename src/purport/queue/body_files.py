@@ -14,6 +14,7 @@ import errno
 import itertools
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -104,6 +105,7 @@ class BodyFiles:
         self._current = 0  # the number of the file that is appended to; 0: none yet
         self._descriptor = -1
         self._offset = 0
+        self._safe = 0  # up to here everything was synced
         self._spare: list[int] = []
 
     def new_number(self) -> int:
@@ -136,7 +138,7 @@ class BodyFiles:
 
     def _do(self, work: Append | Mapping[int, int] | int) -> None:
         if self._thread is None:  # many servers never see a body that needs it
-            self._thread = Thread(target=self._run, name="bodies")
+            self._thread = Thread(target=self._run, name="bodies", daemon=True)
             self._thread.start()
         self._work.put(work)
 
@@ -189,6 +191,7 @@ class BodyFiles:
             write_all(self._descriptor, append.octets, self._offset)
             self._offset += len(append.octets)
         os.fdatasync(self._descriptor)
+        self._safe = self._offset
         number = self._current
         for append in group:
             append.place = (number, start)
@@ -209,13 +212,14 @@ class BodyFiles:
                 os.close(descriptor)
                 self.path(number).unlink()
                 raise
-        self._current, self._descriptor, self._offset = number, descriptor, 0
+        self._current, self._descriptor, self._offset, self._safe = number, descriptor, 0, 0
 
     def _leave_file(self) -> None:
         """Append no more to the current file; remove or keep it where nothing refers to it."""
         if self._current:
             number, self._current = self._current, 0
-            os.close(self._descriptor)
+            with suppress(OSError):  # what it holds was synced
+                os.close(self._descriptor)
             if not self._references.get(number):
                 self._drop(number)
 
@@ -224,10 +228,13 @@ class BodyFiles:
         tell of the first one's failure: nothing is appended to it again."""
         if self._current:
             number, self._current = self._current, 0
-            os.close(self._descriptor)
-            if not self._references.get(number):
-                self._references.pop(number, None)
-                self.path(number).unlink(missing_ok=True)
+            with suppress(OSError):
+                if self._references.get(number):
+                    os.ftruncate(self._descriptor, self._safe)  # a full disk needs the room
+                else:
+                    self.path(number).unlink()
+            with suppress(OSError):
+                os.close(self._descriptor)
 
     def _count(self, work: Mapping[int, int] | int) -> None:
         if isinstance(work, int):
@@ -238,7 +245,7 @@ class BodyFiles:
             self._references[number] = left
             if left <= 0:
                 if number == self._current:
-                    self._offset = 0  # nobody reads it any more: the next bodies take the same blocks
+                    self._offset = self._safe = 0  # nobody reads it any more: the next bodies take the same blocks
                 else:
                     self._drop(number)
 
@@ -246,15 +253,17 @@ class BodyFiles:
         """A file without messages: kept for reuse, or removed."""
         self._references.pop(number, None)
         path = self.path(number)
-        if len(self._spare) < SPARE_FILES and path.stat().st_size <= 2 * FILE_LIMIT:
-            self._spare.append(number)
-        else:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # gone, or on a disk that fails: the next start sweeps what is left
+            if len(self._spare) < SPARE_FILES and path.stat().st_size <= 2 * FILE_LIMIT:
+                self._spare.append(number)
+            else:
+                path.unlink()
 
     def _end(self) -> None:
         self._leave_file()
-        while self._spare:
-            self.path(self._spare.pop()).unlink(missing_ok=True)
+        for number in self._spare:
+            with suppress(OSError):
+                self.path(number).unlink()
 
 
 def settle(group: list[Append]) -> None:

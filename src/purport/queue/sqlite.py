@@ -96,7 +96,7 @@ class SqliteStore:
         self._idle: asyncio.Future[None] | None = None
         self._checkpointer = Checkpointer(folder)
         self._work: SimpleQueue[list[Job] | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="queue")
+        self._thread = Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
 
     def newest_id(self) -> str | None:
@@ -316,7 +316,7 @@ class Checkpointer:
     def ask(self) -> None:
         """There is enough to copy again."""
         if self._thread is None:
-            self._thread = Thread(target=self._run, name="checkpoint")
+            self._thread = Thread(target=self._run, name="checkpoint", daemon=True)
             self._thread.start()
         self._work.put(True)
 
