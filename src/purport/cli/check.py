@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from purport.cli.exits import EX_CONFIG, Failure, config_option, settings_of
+
+if TYPE_CHECKING:
+    from purport.config.schema import Settings
 
 
 @click.command("check")
 @config_option
 def command(config: str | None) -> None:
     """Check the settings file. Exits with 78, naming file, line and key, where it cannot be used."""
+    path, settings = settings_of(config)
+    if settings.dns.zone:
+        check_zone(path, settings)
+    count = len(settings.domain)
+    binds = ", ".join(bind for listener in settings.listener for bind in listener.bind)
+    click.echo(f"{path}: good: {settings.hostname}, {count} domain{'s' * (count != 1)}, listening on {binds}")
+
+
+def check_zone(path: Path, settings: Settings) -> None:
+    """Whether the zone file is one: it is a file of its own, which loading the settings does not read."""
+    from purport.config import lines
+    from purport.config.load import SettingsError
     from purport.parts import make_resolver
 
-    path, settings = settings_of(config)
     try:
-        if settings.dns.zone:
-            make_resolver(path, settings)
+        make_resolver(path, settings)
     except (OSError, ValueError) as error:
-        raise Failure(f"{path}: dns.zone: {error}", EX_CONFIG) from error
-    count = len(settings.domain)
-    click.echo(f"{path}: good: {settings.hostname}, {count} domain{'s' if count != 1 else ''}, ", nl=False)
-    click.echo("listening on " + ", ".join(bind for listener in settings.listener for bind in listener.bind))
+        line = lines.nearest(lines.lines(path.read_text(encoding="utf-8")), ("dns", "zone"))
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise Failure(str(SettingsError(str(path), line, "dns.zone", told)), EX_CONFIG) from error

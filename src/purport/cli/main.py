@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import click
@@ -52,10 +53,11 @@ def group() -> None:
     """The mail server that asks who is responsible for a message, and whether this client may speak for them."""
 
 
-def main() -> NoReturn:
-    """The entry point: usage errors exit with 64 (sysexits), a closed pipe without a word."""
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """The entry point: the command in `words`, or in this process's arguments. Usage errors exit with 64
+    (sysexits), a closed pipe without a word."""
     try:
-        code = group.main(prog_name="purport", standalone_mode=False)
+        code = group.main(words, prog_name="purport", standalone_mode=False)
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.Abort:
