@@ -31,8 +31,9 @@ class Failure(click.ClickException):
         self.code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """The message as it is: settings errors begin with their file and line."""
-        click.echo(self.message, file=file, err=True)
+        """The message without a word before it, since settings errors begin with their file and line; what others
+        put into it is escaped."""
+        click.echo(safe(self.message), file=file, err=True)
 
 
 def config_option(function: F) -> F:
@@ -83,7 +84,7 @@ def read_input(name: str) -> bytes:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise Failure(f"{safe(name)}: {reason}", EX_NOINPUT) from error
+        raise Failure(f"{name}: {reason}", EX_NOINPUT) from error
 
 
 def reverse_path_of(text: str) -> ReversePath:
@@ -101,7 +102,7 @@ def mailbox_of(text: str) -> Mailbox:
     try:
         return parse_mailbox(bare, utf8=True)
     except ValueError as error:
-        raise Failure(f"{safe(text) or 'an empty text'} is no address: {error}", EX_USAGE) from error
+        raise Failure(f"{text or 'an empty text'} is no address: {error}", EX_USAGE) from error
 
 
 def safe(text: str) -> str:

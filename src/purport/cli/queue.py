@@ -229,7 +229,7 @@ def _id(name: str) -> str:
     try:
         return parse(name)
     except ValueError as error:
-        raise Failure(f"{safe(name)}: {error}", EX_USAGE) from error
+        raise Failure(f"{name}: {error}", EX_USAGE) from error
 
 
 def _operator(config: str | None) -> tuple[SqliteOperator, Path]:

@@ -21,7 +21,6 @@ from purport.cli.exits import (
     mailbox_of,
     read_input,
     reverse_path_of,
-    safe,
 )
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def command(
     try:
         dialogue.run(lambda: socket.create_connection((host, number), timeout, source), f"{host}:{number}")
     except Broken as error:
-        raise Failure(f"*** {safe(str(error))}", EX_UNAVAILABLE) from error
+        raise Failure(f"*** {error}", EX_UNAVAILABLE) from error
     if dialogue.stopped:
         return
     replies = [given if given is not None else dialogue.reply for given in transaction.replies]
@@ -131,16 +130,16 @@ def place_of(server: str, port: int | None) -> tuple[str, int]:
     """Host and port of `HOST`, `HOST:PORT`, `2001:db8::1` or `[2001:db8::1]:PORT`. Raises Failure."""
     host, named = server, ""
     if server.startswith("["):
-        host, _, named = server[1:].partition("]")
-        named = named.removeprefix(":")
+        host, closed, named = server[1:].partition("]")
+        host, named = host if closed else "", named.removeprefix(":")
     elif server.count(":") == 1:
         host, _, named = server.partition(":")
     try:
         number = port or int(named or PORT)
     except ValueError as error:
-        raise Failure(f"--server: {safe(named)} is no port", EX_USAGE) from error
+        raise Failure(f"--server: {named} is no port", EX_USAGE) from error
     if not host or not 0 < number < 65536:
-        raise Failure(f"--server: {safe(server)} is not HOST or HOST:PORT", EX_USAGE)
+        raise Failure(f"--server: {server} is not HOST or HOST:PORT", EX_USAGE)
     return host, number
 
 
@@ -176,7 +175,7 @@ def parse_field(text: str) -> tuple[str, str]:
     """Name and value of `NAME: VALUE`. Raises Failure."""
     name, colon, value = text.partition(":")
     if not colon or not name.strip() or "\n" in text or "\r" in text:
-        raise Failure(f"{safe(text)} is not a field like 'Subject: a test'", EX_USAGE)
+        raise Failure(f"{text} is not a field like 'Subject: a test'", EX_USAGE)
     return name.strip(), value.strip()
 
 
@@ -187,7 +186,7 @@ def fields_of(words: Sequence[str]) -> list[tuple[str, str]]:
     for word in rest:
         name, equals, value = word.removeprefix(FIELD_OPTION).partition("=")
         if not word.startswith(FIELD_OPTION) or not name:
-            raise Failure(f"No such option or too many words: {safe(word)}", EX_USAGE)
+            raise Failure(f"No such option or too many words: {word}", EX_USAGE)
         fields.append(parse_field(f"{name}: {value if equals else next(rest, '')}"))
     return fields
 
