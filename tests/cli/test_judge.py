@@ -90,6 +90,13 @@ def test_a_null_reverse_path_may_be_written_in_two_ways() -> None:
         assert "mail from  <>" in ran.out
 
 
+def test_postmaster_needs_no_domain() -> None:
+    Path("purport.toml").write_text(SETTINGS)
+    assert judge("--rcpt", "postmaster").code == 0
+    assert judge("--rcpt", "<Postmaster>").code == 0
+    assert judge("--rcpt", "hostmaster").code == 64
+
+
 def test_what_is_no_address_is_a_usage_error() -> None:
     assert judge("--submitter", "alice", "--zone", "zone.json").code == 64
     assert judge("--rcpt", "a@b@c d", "--zone", "zone.json").code == 64

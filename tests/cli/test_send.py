@@ -180,6 +180,15 @@ async def test_a_server_that_says_nothing_costs_the_timeout_and_no_more() -> Non
     assert ran.err == f"*** 127.0.0.1:{server.port}: timed out\n"
 
 
+@on_loop
+async def test_an_address_that_no_command_can_hold_is_told_and_not_sent() -> None:
+    async with ScriptedServer("8BITMIME", "SMTPUTF8") as server:
+        ran = await send(server, "--to", "jörg@company.com.example")
+    assert ran.code == 69
+    assert "*** Not sent: 553 5.6.7 Address holds characters that need SMTPUTF8" in ran.lines
+    assert [line.partition(" ")[0] for line in server.commands] == ["EHLO", "QUIT"]
+
+
 def test_a_server_that_is_not_there_exits_with_69() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -200,6 +209,8 @@ def test_a_server_that_is_not_there_exits_with_69() -> None:
         ("--to", "a@b.example", "--header", "no field"),
         ("--to", "a@b.example", "--h-Subject", "two\nlines"),
         ("--to", "a@b.example", "--nope"),
+        ("--to", "a@b.example", "--helo", "ü.example"),
+        ("--to", "a@b.example", "--helo", "a\r\nMAIL FROM:<>"),
         ("--to", "a@b.example", "more"),
         ("--to", "a@b.example", "--timeout", "0"),
     ],

@@ -94,6 +94,11 @@ def test_the_settings_name_the_zone_and_the_receiver(zone: str, monkeypatch: pyt
     assert "receiver=mx.company.com.example;" in ran.lines[-1]
 
 
+def test_an_address_with_a_zone_is_the_address(zone: str) -> None:
+    ran = purport("spf", "check", "--id", "a@example.com", "--ip", "fe80::1%eth0", "--zone", zone, "--json")
+    assert json.loads(ran.out)["client_address"] == "fe80::1"
+
+
 def test_wrong_words_are_usage_errors_and_no_question_is_asked(zone: str) -> None:
     assert purport("spf", "check", "--id", "a@example.com", "--ip", "192.0.2.256", "--zone", zone).code == 64
     assert purport("spf", "check", "--id", "", "--ip", "192.0.2.1", "--zone", zone).code == 64

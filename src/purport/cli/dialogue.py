@@ -19,7 +19,7 @@ import click
 
 from purport.cli.exits import safe
 from purport.mail.reply import Reply, reply
-from purport.smtp.client import BadReply, ClientSession, GoAhead, Ready, Stage, Transaction, Unusable
+from purport.smtp.client import BadReply, ClientSession, Finished, GoAhead, Ready, Stage, Transaction, Unusable
 
 INFORMATION: Final = "==="
 ERROR: Final = "***"
@@ -128,6 +128,9 @@ class Dialogue:
                 self._send_message(connection)
             elif isinstance(event, Unusable):
                 self.reply = event.reply
+            elif isinstance(event, Finished) and event.transaction.local and not session.closed:
+                # What no command can say to this server, such as an address with letters beyond ASCII.
+                self._shown.line(ERROR, f"Not sent: {event.transaction.replies[0]}")
         if session.idle and self._begun:
             session.quit()
         for command in session.to_send():

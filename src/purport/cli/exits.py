@@ -49,7 +49,7 @@ def ip_option(function: F) -> F:
         import ipaddress
 
         try:
-            return str(ipaddress.ip_address(text))
+            return str(ipaddress.ip_address(text)).partition("%")[0]  # a zone is this host's own affair
         except ValueError as error:
             raise click.BadParameter(f"{safe(text)} is no IP address") from error
 
@@ -92,6 +92,14 @@ def reverse_path_of(text: str) -> ReversePath:
     from purport.mail.address import NULL
 
     return NULL if text in ("", "<>") else mailbox_of(text)
+
+
+def forward_path_of(text: str) -> Mailbox:
+    """A recipient given as an option: an address, or postmaster alone (RFC 5321 section 4.5.1)."""
+    from purport.mail.address import Mailbox
+
+    bare = text.strip("<>")
+    return Mailbox(bare, "") if bare.lower() == "postmaster" else mailbox_of(text)
 
 
 def mailbox_of(text: str) -> Mailbox:

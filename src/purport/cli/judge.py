@@ -12,6 +12,7 @@ import click
 from purport.cli.exits import (
     EX_TEMPFAIL,
     config_option,
+    forward_path_of,
     ip_option,
     mailbox_of,
     read_input,
@@ -63,7 +64,7 @@ def command(
 
     reverse_path = reverse_path_of(mail_from)
     named = None if submitter is None else mailbox_of(submitter)
-    forward_paths = [mailbox_of(path) for path in rcpt]
+    forward_paths = [forward_path_of(path) for path in rcpt]
     settings = settings_if_any(config)
     policy = _policy(settings, forward_paths)
     octets = with_crlf(read_input(file))

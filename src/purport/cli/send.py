@@ -18,6 +18,7 @@ from purport.cli.exits import (
     EX_UNAVAILABLE,
     EX_USAGE,
     Failure,
+    forward_path_of,
     mailbox_of,
     read_input,
     reverse_path_of,
@@ -95,8 +96,10 @@ def command(
     from purport.smtp.client import Transaction
 
     hello_domain = helo or our_name()
+    if not (hello_domain.isascii() and hello_domain.isprintable()):
+        raise Failure(f"--helo: {hello_domain} cannot stand in a command", EX_USAGE)
     reverse_path = reverse_path_of(sender if sender is not None else f"{getpass.getuser()}@{hello_domain}")
-    forward_paths = [mailbox_of(path.strip()) for address in to for path in address.split(",")]
+    forward_paths = [forward_path_of(path.strip()) for address in to for path in address.split(",")]
     named = None if submitter is None else mailbox_of(submitter)
     fields = [*map(parse_field, headers), *fields_of(context.args)]
     author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
