@@ -23,10 +23,10 @@ from purport.cli.exits import EX_NOINPUT, EX_USAGE, Failure, config_option, sett
 @config_option
 def command(name: str | None, last: int | None, as_json: bool, config: str | None) -> None:
     """Explain a transaction: the facts, the rules in the order they were asked, the decision, the deliveries."""
+    from purport.config.load import state_folder
     from purport.ledger import read
     from purport.ledger.explain import as_json as to_json
     from purport.ledger.explain import as_text
-    from purport.parts import state_folder
     from purport.queue.queue_id import parse
 
     if (name is None) == (last is None):
@@ -44,7 +44,7 @@ def command(name: str | None, last: int | None, as_json: bool, config: str | Non
             wanted = name if name.startswith("<") else f"<{name}>"
             entries = read.by_message_id(folder, wanted)
     if not entries:
-        raise Failure(f"the ledger knows no transaction {name or ''}".rstrip(), EX_NOINPUT)
+        raise Failure(f"the ledger knows no transaction {name}" if name else "the ledger is empty", EX_NOINPUT)
     for number, entry in enumerate(entries):
         if as_json:
             click.echo(to_json(entry))

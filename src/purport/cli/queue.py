@@ -233,7 +233,7 @@ def _id(name: str) -> str:
 
 
 def _operator(config: str | None) -> tuple[SqliteOperator, Path]:
-    from purport.parts import state_folder
+    from purport.config.load import state_folder
     from purport.queue.operator import SqliteOperator
 
     path, settings = settings_of(config)

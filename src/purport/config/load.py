@@ -18,7 +18,7 @@ from purport.config import lines
 from purport.config.check import Wrong, check, parse_bind
 from purport.config.schema import Settings, fields_at, tables_with, words_at
 
-__all__ = ["PLACES", "VARIABLE", "SettingsError", "find_settings", "load", "parse_bind", "read"]
+__all__ = ["PLACES", "VARIABLE", "SettingsError", "find_settings", "load", "parse_bind", "read", "state_folder"]
 
 PLACES: Final = (Path("purport.toml"), Path("/etc/purport/purport.toml"))
 VARIABLE: Final = "PURPORT_CONFIG"
@@ -87,12 +87,17 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise SettingsError(str(path), 0, "", f"cannot be read: {error.strerror or error}") from error
     settings = read(text, str(path))
-    state = path.parent.absolute() / settings.state_dir
+    state = state_folder(path.absolute(), settings)
     if len(os.fsencode(state / "control")) > SOCKET_PATH:
         line = lines.nearest(lines.lines(text), ("state_dir",))
         message = f"{state} is too long for the path of a control socket"
         raise SettingsError(str(path), line, "state_dir", message, "choose a folder with a shorter path")
     return settings
+
+
+def state_folder(path: Path, settings: Settings) -> Path:
+    """The folder of spool, ledger, control socket and Maildirs of the settings in the file `path`."""
+    return path.parent / settings.state_dir
 
 
 def read(text: str, name: str = "purport.toml") -> Settings:
