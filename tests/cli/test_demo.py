@@ -67,6 +67,12 @@ def started(program: Path, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a short name: there is little room in the path of a control socket."""
+    return tmp_path_factory.mktemp("demo")
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
@@ -160,13 +166,13 @@ def test_every_line_that_is_printed_is_run_by_a_test(demo: Demo) -> None:
     assert all(any(above.startswith(one) for one in run) for above in demo.steps)
 
 
-def test_a_port_that_is_taken_is_told_and_nothing_is_left_running(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_told_and_nothing_is_left_running(folder: Path) -> None:
     next_hop = free_port()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         front = taken.getsockname()[1]
-        ran = started(made(tmp_path, front, next_hop), tmp_path)
+        ran = started(made(folder, front, next_hop), folder)
         said, _ = ran.communicate(timeout=SECONDS)
     assert ran.returncode == 69
     assert f"port {front} of 127.0.0.1 is taken by another program" in said
@@ -175,9 +181,9 @@ def test_a_port_that_is_taken_is_told_and_nothing_is_left_running(tmp_path: Path
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_both_servers(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_signal_stops_both_servers(folder: Path, how: signal.Signals) -> None:
     front, next_hop = free_port(), free_port()
-    ran = started(made(tmp_path, front, next_hop), tmp_path)
+    ran = started(made(folder, front, next_hop), folder)
     assert ran.stdout is not None
     assert any(line.startswith("Logs: ") for line in ran.stdout)
     ran.send_signal(how)

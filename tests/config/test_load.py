@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.config.check import parse_bind
-from purport.config.load import SettingsError, find_settings, load, read
+from purport.config.load import SettingsError, find_settings, load, read, state_folder
 
 SMALL = 'hostname = "mx.example.com"\n[[listener]]\nbind = ["127.0.0.1:25"]\n'
 
@@ -274,3 +274,12 @@ def test_whatever_stands_in_the_file_the_error_is_one_printable_line(text: str) 
     except SettingsError as error:
         assert str(error).isprintable(), str(error)
         assert 0 <= error.line <= text.count("\n") + 1
+
+
+def test_the_state_folder_is_found_beside_the_file_without_detours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = read(f'state_dir = "../{"x/../" * 40}state"\n{SMALL}')
+    assert state_folder(Path("etc/purport.toml"), said) == tmp_path / "state"
+    assert state_folder(Path("etc/purport.toml"), read(f'state_dir = "/var/lib"\n{SMALL}')) == Path("/var/lib")

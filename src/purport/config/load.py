@@ -87,7 +87,7 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise SettingsError(str(path), 0, "", f"cannot be read: {error.strerror or error}") from error
     settings = read(text, str(path))
-    state = state_folder(path.absolute(), settings)
+    state = state_folder(path, settings)
     if len(os.fsencode(state / "control")) > SOCKET_PATH:
         line = lines.nearest(lines.lines(text), ("state_dir",))
         message = f"{state} is too long for the path of a control socket"
@@ -96,8 +96,9 @@ def load(path: Path) -> Settings:
 
 
 def state_folder(path: Path, settings: Settings) -> Path:
-    """The folder of spool, ledger, control socket and Maildirs of the settings in the file `path`."""
-    return path.parent / settings.state_dir
+    """The folder of spool, ledger, control socket and Maildirs of the settings in the file `path`. It is absolute and
+    without detours, as there is little room in the path of a socket."""
+    return (path.parent / settings.state_dir).resolve()
 
 
 def read(text: str, name: str = "purport.toml") -> Settings:
