@@ -11,13 +11,11 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
-from heapq import merge
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Protocol, final
 
@@ -271,51 +269,6 @@ class SqliteOperator:
         finally:
             os.close(descriptor)
         return False
-
-
-@final
-class SeveralQueues:
-    """The queues of several workers as one."""
-
-    def __init__(self, queues: Sequence[QueueOperator]) -> None:
-        self._queues = queues
-
-    def entries(self) -> Iterator[Entry]:
-        """All messages, oldest first."""
-        return merge(*(queue.entries() for queue in self._queues), key=attrgetter("queue_id"))
-
-    def show(self, queue_id: str) -> Detail | None:
-        """One message, or None where it is not in the queue."""
-        return next((found for queue in self._queues if (found := queue.show(queue_id)) is not None), None)
-
-    def hold(self, queue_ids: Sequence[str] | None) -> list[Change]:
-        """Try no more, until released."""
-        return self._all(queue_ids, lambda queue, part: queue.hold(part))
-
-    def release(self, queue_ids: Sequence[str] | None) -> list[Change]:
-        """End a hold."""
-        return self._all(queue_ids, lambda queue, part: queue.release(part))
-
-    def retry(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
-        """Make waiting recipients due at once."""
-        return self._all(queue_ids, lambda queue, part: queue.retry(part, now))
-
-    def delete(self, queue_ids: Sequence[str] | None) -> list[Change]:
-        """Take messages out of the queue."""
-        return self._all(queue_ids, lambda queue, part: queue.delete(part))
-
-    def _all(
-        self, queue_ids: Sequence[str] | None, verb: Callable[[QueueOperator, Sequence[str] | None], list[Change]]
-    ) -> list[Change]:
-        """Ask one queue after the other; what one does not have is asked of the next."""
-        changes: list[Change] = []
-        left = queue_ids
-        for queue in self._queues:
-            changes += [change for change in verb(queue, left) if change.effect is not Effect.NO_SUCH_MESSAGE]
-            if queue_ids is not None:
-                found = {change.queue_id for change in changes}
-                left = [queue_id for queue_id in queue_ids if queue_id not in found]
-        return changes + [Change(queue_id, Effect.NO_SUCH_MESSAGE) for queue_id in left or ()]
 
 
 def header_of(octets: bytes) -> bytes:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-import idna
 import msgspec
 
 from purport.authentication.spf.client import ClientAddress
@@ -23,6 +22,7 @@ from purport.authentication.spf.macro import DomainSpec, parse_macro_string, sho
 from purport.authentication.spf.record import SPF, Directive, Record, Rules
 from purport.authentication.spf.result import Answers, ResultWord, Scope, SpfResult, Step
 from purport.dns.lookup import Evaluation, Status, replay
+from purport.mail.domain import a_label_form
 
 MOST_EXCHANGERS: Final = 10  # MX records of one name (RFC 7208 section 4.6.4)
 LONGEST_EXPLANATION: Final = 400  # characters: with code and our words it fits the 512 octets of a reply line
@@ -120,8 +120,8 @@ def canonical_domain(domain: str) -> str | None:
     """
     if not domain.isascii():
         try:
-            domain = idna.encode(domain, uts46=True).decode("ascii")
-        except (idna.IDNAError, UnicodeError):
+            domain = a_label_form(domain.removesuffix("."))
+        except ValueError:
             return None
     name = domain.removesuffix(".").lower()
     return name if DOMAIN.fullmatch(name) else None
