@@ -22,7 +22,7 @@ from typing import Final
 import uvloop
 
 from purport.authentication.spf.checker import Checker
-from purport.config.load import SettingsError, load, parse_bind
+from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
 from purport.delivery.pool import Pool, PoolSettings
@@ -35,7 +35,7 @@ from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.parts import make_front, make_policy, make_resolver, make_routes, make_schedule, state_folder
+from purport.parts import make_front, make_policy, make_resolver, make_routes, make_schedule
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored

@@ -22,11 +22,6 @@ from purport.smtp.server import Profile
 OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
 
-def state_folder(path: Path, settings: Settings) -> Path:
-    """The state folder, relative to that of the settings file."""
-    return path.parent / settings.state_dir
-
-
 def make_resolver(path: Path, settings: Settings) -> Resolver | StaticResolver:
     """Who answers questions. Raises ValueError or OSError for a zone file that is none."""
     dns = settings.dns

@@ -57,7 +57,7 @@ def header_agrees(policy: SubmitterPolicy, facts: MessageFacts) -> list[Verdict]
     if pra.address is None:
         refusal = MISSING_PRA if submitter is None else CANNOT_VERIFY
         return [(Rule(PRESENT, "refuse", f"the header has no PRA: {pra.problem} (steps {pra.step})"), refusal)]
-    present = Rule(PRESENT, "pass", f"PRA {pra.address} from {pra.field} (steps {pra.step})"), None
+    present = Rule(PRESENT, "pass", f"PRA {pra.address}, field {pra.field} (steps {pra.step})"), None
     if submitter is None:
         return [present, _pra_authorized(policy, facts)]
     if matches(submitter, pra.address, ignore_local_part_case=policy.local_part_case == "ignore"):

@@ -414,6 +414,7 @@ class Connection(asyncio.Protocol):
         transaction = self._open
         spool = transaction.spool
         assert spool is not None and transaction.facts is not None
+        transaction.size = spool.size
         fault = event.fault or transaction.fault
         if fault is not None:
             action = "defer" if fault.transient else "reject"
@@ -467,7 +468,6 @@ class Connection(asyncio.Protocol):
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
             date=relay.date(arrived_at),
         )
-        transaction.size = spool.size
         transaction.spool = None
         return QueuedMessage(
             transaction.queue_id,
