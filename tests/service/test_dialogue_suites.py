@@ -1,0 +1,55 @@
+"""The dialogue suites beside the project, played against a running server by their own runner."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+RUNNER = SHARED / "tools" / "dialogues.py"
+
+# Cases that need what this release does not offer, and so does not advertise.
+NOT_OFFERED = {
+    "submitter/submitter-dialogues.yml": {
+        "bdat-match": "BDAT",
+        "bdat-mismatch": "BDAT",
+        "smtputf8-local": "SMTPUTF8",
+        "smtputf8-ulabel": "SMTPUTF8",
+        "submission-auth": "AUTH",
+        "keyword-mixed-params": "DSN",
+    },
+    "smtp/rfc5321-dialogues.yml": {
+        "smtputf8": "SMTPUTF8",
+        "dsn-notify": "DSN",
+        "bdat": "BDAT",
+        "bdat-no-rcpt": "BDAT",
+    },
+}
+
+
+@pytest.mark.skipif(
+    not RUNNER.exists(), reason=f"{RUNNER.name} is not there: ../shared/tools is not beside the project"
+)
+@pytest.mark.parametrize("suite", NOT_OFFERED)
+def test_every_case_passes_but_for_what_is_not_offered(suite: str) -> None:
+    ran = subprocess.run(
+        [
+            sys.executable,
+            str(RUNNER),
+            str(SHARED / "suites" / suite),
+            "--server",
+            f"{sys.executable} -m purport serve --config {{config}}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    told = re.search(r"(\d+) passed, (\d+) failed, (\d+) skipped", ran.stdout)
+    assert told, ran.stdout + ran.stderr
+    assert int(told[1]) >= 30
+    failed = dict(re.findall(r"^FAILED (\S+): (.*)$", ran.stdout, re.MULTILINE))
+    assert {name: why for name, why in failed.items() if name not in NOT_OFFERED[suite]} == {}
