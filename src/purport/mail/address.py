@@ -26,9 +26,12 @@ class Mailbox:
 
     def __str__(self) -> str:
         """The mailbox as it is written, the local part quoted where it must be."""
+        local_part = self.local_part
         if not self.domain:
-            return self.local_part
-        return f"{quoted_if_needed(self.local_part)}@{self.domain}"
+            return local_part
+        if not local_part.isalnum():  # most are: letters and digits are atext, those of RFC 6531 too
+            local_part = quoted_if_needed(local_part)
+        return f"{local_part}@{self.domain}"
 
 
 class Null(Enum):
