@@ -17,8 +17,8 @@ from typing import Final
 
 import click
 
-from purport.cli.exits import safe
 from purport.mail.reply import Reply, reply
+from purport.mail.text import safe
 from purport.smtp.client import BadReply, ClientSession, Finished, GoAhead, Ready, Stage, Transaction, Unusable
 
 INFORMATION: Final = "==="

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from purport.mail.text import safe
+
 if TYPE_CHECKING:
     from purport.config.schema import Settings
     from purport.mail.address import Mailbox, ReversePath
@@ -111,11 +113,3 @@ def mailbox_of(text: str) -> Mailbox:
         return parse_mailbox(bare, utf8=True)
     except ValueError as error:
         raise Failure(f"{text or 'an empty text'} is no address: {error}", EX_USAGE) from error
-
-
-def safe(text: str) -> str:
-    """Text of others as a terminal may have it: no control characters, no escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text.encode("utf-8", "backslashreplace").decode("utf-8")
-    )

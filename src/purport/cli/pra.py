@@ -6,7 +6,8 @@ import json
 
 import click
 
-from purport.cli.exits import EX_DATAERR, read_input, safe
+from purport.cli.exits import EX_DATAERR, read_input
+from purport.mail.text import safe
 
 
 @click.command("pra")

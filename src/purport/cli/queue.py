@@ -22,9 +22,9 @@ from purport.cli.exits import (
     EX_USAGE,
     Failure,
     config_option,
-    safe,
     settings_of,
 )
+from purport.mail.text import safe
 
 if TYPE_CHECKING:
     from purport.queue.operator import Change, Detail, Entry, SqliteOperator

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from purport.cli.exits import EX_USAGE, Failure, config_option, ip_option, safe, settings_if_any
+from purport.cli.exits import EX_USAGE, Failure, config_option, ip_option, settings_if_any
+from purport.mail.text import safe
 
 if TYPE_CHECKING:
     from purport.authentication.spf.result import SpfResult

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from purport.cli.exits import safe
+from purport.mail.text import safe
 
 if TYPE_CHECKING:
     from purport.queue.operator import Entry

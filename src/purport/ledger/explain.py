@@ -12,6 +12,7 @@ from purport.authentication.spf.result import Scope, SpfResult
 from purport.ledger.read import Entry
 from purport.ledger.record import Check, Record, RecordedPra, encode
 from purport.ledger.replay import decide_again, result_again
+from purport.mail.text import safe
 
 MARKS: Final = {"pass": "ok", "refuse": "NO", "defer": "later", "tag": "noted", "skip": "-"}
 COLOURS: Final = {"accept": "32", "reject": "31", "defer": "33", "abandoned": "2"}  # ECMA-48 SGR
@@ -119,11 +120,3 @@ def _pra(pra: RecordedPra) -> str:
 
 def _submitter_domain(record: Record) -> str:
     return (record.submitter or "").rpartition("@")[2] or "the domain"
-
-
-def safe(text: str) -> str:
-    """Text of others as a terminal may have it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )

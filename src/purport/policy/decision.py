@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from purport.authentication.spf.result import SpfResult
 from purport.mail.reply import Reply
 
 Action = Literal["accept", "reject", "defer"]
@@ -36,3 +37,11 @@ class Decision:
     def rule(self) -> str:
         """The name of the rule that decided, or `default`."""
         return self.rules[-1].name if self.rules and self.action != "accept" else "default"
+
+
+def told(result: SpfResult) -> str:
+    """What a check found, as the reason of a rule."""
+    standard = "Sender ID" if result.scope == "pra" else "SPF"
+    by = f" by {result.mechanism} of {result.mechanism_domain}" if result.mechanism else ""
+    why = f": {result.problem}" if result.problem else ""
+    return f"{standard} ({result.scope}) of {result.domain} is {result.result}{by}{why}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from purport.authentication.spf.result import SpfResult
 from purport.mail.reply import reply
-from purport.policy.decision import Rule
+from purport.policy.decision import Rule, told
 from purport.policy.facts import MailFacts
 from purport.policy.submitter import Verdict
 
@@ -34,16 +33,10 @@ def may_send(on_fail: OnFail, facts: MailFacts) -> Verdict:
             explained = f": {result.explanation}" if result.explanation else ""
             # RFC 7372 section 3.2 gives the code.
             refusal = reply(550, "5.7.23", f"SPF validation failed for {_plain(result.domain)}{explained}")
-            return Rule(RULE, "refuse", _told(result)), refusal
+            return Rule(RULE, "refuse", told(result)), refusal
     if facts.spf is None:
         return Rule(RULE, "skip", "SPF was not asked"), None
-    return Rule(RULE, "tag" if facts.spf.result == "fail" else "pass", _told(facts.spf)), None
-
-
-def _told(result: SpfResult) -> str:
-    by = f" by {result.mechanism} of {result.mechanism_domain}" if result.mechanism else ""
-    why = f": {result.problem}" if result.problem else ""
-    return f"SPF ({result.scope}) of {result.domain} is {result.result}{by}{why}"
+    return Rule(RULE, "tag" if facts.spf.result == "fail" else "pass", told(facts.spf)), None
 
 
 def received_spf(receiver: str, facts: MailFacts) -> bytes:

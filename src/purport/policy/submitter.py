@@ -11,7 +11,7 @@ from typing import Final, Literal
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import matches
 from purport.mail.reply import Reply, reply
-from purport.policy.decision import Rule
+from purport.policy.decision import Rule, told
 from purport.policy.facts import MailFacts, MessageFacts
 from purport.smtp.extensions.submitter import CANNOT_VERIFY, DOES_NOT_MATCH, NOT_ALLOWED
 
@@ -43,7 +43,7 @@ def authorized(policy: SubmitterPolicy, facts: MailFacts) -> Verdict:
     if result is None:
         return Rule(AUTHORIZED, "skip", "no SUBMITTER was given"), None
     if result.result == "fail":
-        return Rule(AUTHORIZED, "refuse", _told(result)), NOT_ALLOWED
+        return Rule(AUTHORIZED, "refuse", told(result)), NOT_ALLOWED
     return _unless_temperror(AUTHORIZED, policy, result)
 
 
@@ -74,17 +74,11 @@ def _pra_authorized(policy: SubmitterPolicy, facts: MessageFacts) -> Verdict:
         reason = "Domain Does Not Exist" if result.mechanism is None else "Not Permitted"
         explained = f" - {result.explanation}" if result.explanation else ""
         refusal = reply(550, "5.7.1", f"Sender ID (PRA) {reason}{explained}")
-        return Rule(PRA_AUTHORIZED, "refuse", _told(result)), refusal
+        return Rule(PRA_AUTHORIZED, "refuse", told(result)), refusal
     return _unless_temperror(PRA_AUTHORIZED, policy, result)
 
 
 def _unless_temperror(rule: str, policy: SubmitterPolicy, result: SpfResult) -> Verdict:
     if result.result == "temperror" and policy.on_temperror == "defer":
-        return Rule(rule, "defer", _told(result)), UNAVAILABLE
-    return Rule(rule, "pass", _told(result)), None
-
-
-def _told(result: SpfResult) -> str:
-    by = f" by {result.mechanism} of {result.mechanism_domain}" if result.mechanism else ""
-    why = f": {result.problem}" if result.problem else ""
-    return f"Sender ID (pra) of {result.domain} is {result.result}{by}{why}"
+        return Rule(rule, "defer", told(result)), UNAVAILABLE
+    return Rule(rule, "pass", told(result)), None
