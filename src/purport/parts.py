@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from purport.config.check import local_part_of
 from purport.config.schema import Settings
 from purport.delivery.route import Routes
 from purport.dns.zone import StaticResolver, read_zone
@@ -36,7 +37,7 @@ def make_policy(settings: Settings) -> Policy:
     for domain in settings.domain:
         mailboxes = domain.mailboxes
         domains[a_label_form(domain.name).lower()] = (
-            None if mailboxes is None else frozenset(name.lower() for name in mailboxes)
+            None if mailboxes is None else frozenset(local_part_of(name).lower() for name in mailboxes)
         )
     submitter = settings.submitter
     return Policy(

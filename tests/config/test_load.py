@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from purport.config.check import parse_bind
 from purport.config.load import SettingsError, find_settings, load, read, state_folder
+from purport.parts import make_policy
 
 SMALL = 'hostname = "mx.example.com"\n[[listener]]\nbind = ["127.0.0.1:25"]\n'
 
@@ -283,3 +284,11 @@ def test_the_state_folder_is_found_beside_the_file_without_detours(
     said = read(f'state_dir = "../{"x/../" * 40}state"\n{SMALL}')
     assert state_folder(Path("etc/purport.toml"), said) == tmp_path / "state"
     assert state_folder(Path("etc/purport.toml"), read(f'state_dir = "/var/lib"\n{SMALL}')) == Path("/var/lib")
+
+
+def test_a_mailbox_may_be_written_as_in_an_address() -> None:
+    settings = read(
+        'hostname = "mx.a.example"\n[[listener]]\nbind = ["127.0.0.1:25"]\n'
+        '[[domain]]\nname = "a.example"\nmailboxes = [\'"bob"\', \'"a b"\', "carol"]\n'
+    )
+    assert make_policy(settings).relaying.domains["a.example"] == {"bob", "a b", "carol"}

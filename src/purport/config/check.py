@@ -8,7 +8,7 @@ from typing import Final
 
 from purport.config.lines import Path
 from purport.config.schema import Settings
-from purport.mail.address import parse_mailbox
+from purport.mail.address import parse_forward_path
 from purport.mail.domain import a_label_form, is_domain_name
 
 BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
@@ -88,12 +88,19 @@ def _check_domains(settings: Settings) -> None:
 def _check_mailboxes(path: Path, mailboxes: list[str]) -> None:
     for number, local_part in enumerate(mailboxes):
         try:
-            known = parse_mailbox(f"{local_part}@domain.example", utf8=True).local_part == local_part
+            local_part_of(local_part)
         except ValueError:
-            known = False
-        if not known:
             hint = f'write "{local_part.partition("@")[0]}"' if "@" in local_part and local_part.isprintable() else ""
-            raise Wrong((*path, number), f"{_quoted(local_part)} is no local part", hint)
+            raise Wrong((*path, number), f"{_quoted(local_part)} is no local part", hint) from None
+
+
+def local_part_of(mailbox: str) -> str:
+    """The local part that a mailbox of the settings names, written as before the @ of a forward-path: `"a b"` stands
+    there with its quotes. Raises ValueError where it is none."""
+    found, rest = parse_forward_path(f"<{mailbox}@domain.example>".encode(), utf8=True)
+    if rest or found.domain != "domain.example":
+        raise ValueError("not a local part")
+    return found.local_part
 
 
 def _check_listeners(settings: Settings) -> None:
