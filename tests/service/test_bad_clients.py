@@ -123,6 +123,40 @@ def test_one_octet_at_a_time_is_cut_off_after_the_time_of_a_command(server: Purp
     works(server)
 
 
+def test_a_client_that_never_reads_its_replies_is_cut_off(server: PurportServer) -> None:
+    assert server.process
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    with Talk(server) as talk:
+        talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        talk.socket.settimeout(0.2)
+        begun = time.monotonic()
+        closed = False
+        while time.monotonic() - begun < 20 and not closed:
+            try:
+                talk.socket.sendall(b"HELP\r\n" * 1000)
+            except TimeoutError:
+                continue
+            except OSError:
+                closed = True
+        assert closed
+    assert process.memory_info().rss - before < 10 * 2**20
+    works(server)
+
+
+def test_a_client_that_ends_its_side_early_gets_its_replies(server: PurportServer) -> None:
+    with Talk(server) as talk:
+        talk.socket.sendall(
+            b"EHLO client.example\r\nMAIL FROM:<alice@example.com>\r\nRCPT TO:<bob@company.com.example>\r\nDATA\r\n"
+        )
+        for _ in range(5):
+            talk.reply()
+        talk.socket.sendall(b"Subject: early\r\n\r\nbye\r\n.\r\n")
+        talk.socket.shutdown(socket.SHUT_WR)
+        assert talk.reply().startswith(b"250 2.0.0")
+        assert talk.reader.readline() == b""
+
+
 def test_dripping_mail_data_is_cut_off_and_leaves_nothing(server: PurportServer) -> None:
     with Talk(server) as talk:
         talk.reply()
@@ -152,7 +186,8 @@ def test_a_client_that_vanishes_in_data_leaves_nothing(server: PurportServer) ->
             talk.socket.sendall(b"Subject: half\r\n\r\n" + b"x" * size)
     works(server)
     assert server.command("queue", "list", "--json").stdout == ""
-    assert not list(server.state_dir.glob("maildir/**/new/*"))
+    places = server.state_dir.glob("maildir/**/new/*")
+    assert not [place for place in places if b"Subject: half" in place.read_bytes()]
 
 
 def test_too_large_a_message_is_refused_before_and_after(server: PurportServer) -> None:

@@ -37,6 +37,10 @@ AHEAD_OCTETS: Final = 262144  # octets a client may send while its command waits
 SLOWEST: Final = 1024.0  # octets a second below which mail data counts as dripping
 DNS_SECONDS: Final = 20.0  # for all questions of one check (RFC 7208 section 4.6.4)
 NEVER: Final = float("inf")
+# Why nothing is read from a client: it sent too far ahead, it does not take its replies, the disk is behind.
+AHEAD: Final = 1
+UNREAD: Final = 2
+DISK: Final = 4
 POSTMASTER: Final = "postmaster"
 
 
@@ -128,7 +132,8 @@ class Connection(asyncio.Protocol):
         "_address",
         "_ahead",
         "_client",
-        "_paused",
+        "_ended",
+        "_held",
         "_relay",
         "_session",
         "_stopping",
@@ -143,7 +148,8 @@ class Connection(asyncio.Protocol):
         self._session: ServerSession | None = None
         self._transaction: Transaction | None = None
         self._waiting = False  # the last command is unanswered
-        self._paused = False  # nothing is read
+        self._held = 0  # the reasons why nothing is read
+        self._ended = False  # the client will send nothing more
         self._stopping = False
         self._ahead = 0
         self.deadline = NEVER
@@ -174,11 +180,12 @@ class Connection(asyncio.Protocol):
         if self._waiting:
             self._ahead += len(octets)
             if self._ahead > AHEAD_OCTETS:
-                self._pause()
+                self._hold(AHEAD)
             return
         self._advance(session)
 
     def eof_received(self) -> bool:
+        self._ended = True
         return self._waiting  # the reply that is on its way may still be sent
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -192,11 +199,10 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its replies: take nothing more from it."""
-        self._pause()
+        self._hold(UNREAD)
 
     def resume_writing(self) -> None:
-        if self._paused and not self._waiting:
-            self._resume()
+        self._let_go(UNREAD)
 
     # What the service says
 
@@ -207,7 +213,10 @@ class Connection(asyncio.Protocol):
             self._relay.house.chronicle.connection(
                 client_text(self._client.name, self._client.address), f"timeout after {state}"
             )
+            unread = self._held & UNREAD
             self.close(replies.TIMED_OUT)
+            if unread:  # it would take no notice of the last reply either
+                self._transport.abort()
 
     def stop(self) -> None:
         """Take no further transaction."""
@@ -272,7 +281,7 @@ class Connection(asyncio.Protocol):
             transaction = self._transaction
             in_data = transaction is not None and transaction.spool is not None
             self.deadline = self._relay.loop.time() + (patience.data if in_data else patience.command)
-        if session.closed:
+        if session.closed or self._ended:
             self._transport.close()
         elif self._stopping and self._transaction is None:
             self.close(replies.SHUTTING_DOWN)
@@ -318,18 +327,20 @@ class Connection(asyncio.Protocol):
             self._drop()
             return
         session.answer(given)
-        if self._paused:
-            self._resume()
+        if self._held:
+            self._let_go(AHEAD)
         self._advance(session)
 
-    def _pause(self) -> None:
-        if not self._paused and not self._transport.is_closing():
-            self._paused = True
+    def _hold(self, reason: int) -> None:
+        """Read nothing more, until every reason is gone."""
+        if not self._held and not self._transport.is_closing():
             self._transport.pause_reading()
+        self._held |= reason
 
-    def _resume(self) -> None:
-        self._paused = False
-        if not self._transport.is_closing():
+    def _let_go(self, reason: int) -> None:
+        """A reason not to read is gone."""
+        held, self._held = self._held, self._held & ~reason
+        if held and not self._held and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _fail(self, error: Exception) -> None:
@@ -401,14 +412,14 @@ class Connection(asyncio.Protocol):
         except NotStored as error:
             transaction.fault = error.reply
             spool.discard()
+            self._let_go(DISK)
             return
         if spool.congested:
-            self._pause()
+            self._hold(DISK)
             spool.when_relieved(self._relieved)
 
     def _relieved(self) -> None:
-        if self._paused and self._session is not None:
-            self._resume()
+        self._let_go(DISK)
 
     def _end_of_data(self, event: EndOfData) -> Reply | None:
         transaction = self._open
@@ -494,6 +505,7 @@ class Connection(asyncio.Protocol):
         self._relay.house.chronicle.refused(transaction, self._client, stage, action, rule, given)
         transaction.end()
         self._transaction = None
+        self._let_go(DISK)
         return given
 
     def _drop(self) -> None:
@@ -503,3 +515,4 @@ class Connection(asyncio.Protocol):
             self._relay.house.chronicle.abandoned(transaction, self._client)
             transaction.end()
             self._transaction = None
+            self._let_go(DISK)

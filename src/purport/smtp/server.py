@@ -28,6 +28,9 @@ __all__ = ["Profile", "ServerSession"]
 # thrown away as it arrives. More than any extension of this server allows.
 READ_OCTETS: Final = 4096
 DRAIN_OCTETS: Final = 1048576  # of one line, thrown away: who sends more of it than that is no SMTP client
+# Commands that lead to no mail, between two messages; each one more counts as an error. As Postfix's
+# smtpd_junk_command_limit: a flood of NOOP in one segment would keep all other sessions waiting.
+JUNK: Final = 100
 CR: Final = 13
 WHITE_SPACE: Final = b" \t"  # tolerated at the end of a line (RFC 5321 section 4.1.1)
 
@@ -59,6 +62,7 @@ class ServerSession:
         "_dialect",
         "_drained",
         "_errors",
+        "_junk",
         "_profile",
         "_recipients",
         "_row",
@@ -75,7 +79,8 @@ class ServerSession:
         self._dialect = profile.dialects[xclient_allowed, True]
         self._buffer = b""  # octets received; those before `_start` have been read
         self._start = 0
-        self._sending = b""
+        self._sending = bytearray()
+        self._junk = 0
         self._unanswered: bytes | None = None  # the verb whose event waits for an answer
         self._data: DataReader | None = None  # while mail data is being read
         self._drained = -1  # octets thrown away of a line that is too long, or -1
@@ -132,8 +137,8 @@ class ServerSession:
 
     def to_send(self) -> bytes:
         """The octets to write."""
-        octets = self._sending
-        self._sending = b""
+        octets = bytes(self._sending)
+        self._sending.clear()
         return octets
 
     @property
@@ -152,7 +157,7 @@ class ServerSession:
         elif verb == b"MAIL":
             self._recipients = 0
         elif verb is END:
-            self._errors = 0
+            self._errors = self._junk = 0
         elif verb == b"DATA":
             self._data = DataReader(self._profile.message_octets)
         elif verb == b"EHLO" or verb == b"HELO":
@@ -170,9 +175,12 @@ class ServerSession:
         if given.code == 421:
             self._enter(CLOSED)
         elif given.code >= 500:
-            self._errors += 1
-            if self._errors >= self._profile.errors:
-                self._say(replies.TOO_MANY_ERRORS)
+            self._count_error()
+
+    def _count_error(self) -> None:
+        self._errors += 1
+        if self._errors >= self._profile.errors:
+            self._say(replies.TOO_MANY_ERRORS)
 
     def _enter(self, state: State) -> None:
         self.state = state
@@ -244,6 +252,10 @@ class ServerSession:
             return None
         if event is not None and event is not QUIT_EVENT:
             self._unanswered = verb
+        if verb in JUNK_VERBS:
+            self._junk += 1
+            if self._junk > JUNK:
+                self._count_error()
         return event
 
     def _expected_verb(self, line: bytes) -> tuple[bytes, bytes]:
@@ -343,6 +355,7 @@ def without_argument(argument: bytes) -> None:
         raise Rejected(NEEDS_NO_ARGUMENT)
 
 
+JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET"))
 COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] = {
     b"MAIL": ServerSession._mail,
     b"RCPT": ServerSession._rcpt,
