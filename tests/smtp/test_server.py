@@ -507,7 +507,7 @@ def test_every_extension_has_its_own_keyword_and_its_line_fits_into_what_is_read
 
 @pytest.mark.parametrize("line", [b"NOOP", b"HELP", b"VRFY a", b"EHLO a.example", b"RSET"])
 def test_commands_that_lead_to_no_mail_are_counted_as_errors_after_a_hundred(line: bytes) -> None:
-    """As Postfix's smtpd_junk_command_limit; without it one segment of 40,000 NOOPs keeps all other sessions waiting."""
+    """As Postfix's smtpd_junk_command_limit: else one segment of 40,000 NOOPs keeps all other sessions waiting."""
     session = ServerSession(Profile("mx.company.com.example", errors=5))
     session.receive((line + b"\r\n") * 40_000)
     while (event := session.next_event()) is not None:

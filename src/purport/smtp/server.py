@@ -245,6 +245,12 @@ class ServerSession:
         """Answer a command, or make an event of it."""
         try:
             verb, argument = self._expected_verb(line)
+            if verb in JUNK_VERBS:
+                self._junk += 1
+                if self._junk > JUNK:
+                    self._count_error()
+                    if self.state is CLOSED:
+                        return None
             command = COMMANDS.get(verb)
             event = command(self, argument) if command is not None else self._dialect.commands[verb](argument)
         except Rejected as rejected:
@@ -252,10 +258,6 @@ class ServerSession:
             return None
         if event is not None and event is not QUIT_EVENT:
             self._unanswered = verb
-        if verb in JUNK_VERBS:
-            self._junk += 1
-            if self._junk > JUNK:
-                self._count_error()
         return event
 
     def _expected_verb(self, line: bytes) -> tuple[bytes, bytes]:
