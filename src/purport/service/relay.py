@@ -33,7 +33,7 @@ from purport.smtp.server import Profile, ServerSession
 
 T = TypeVar("T")
 
-AHEAD_OCTETS: Final = 262144  # octets a client may send while its command waits for DNS or disk, until we stop reading
+AHEAD_OCTETS: Final = 65536  # octets a client may send while its command waits for DNS or disk, until we stop reading
 SLOWEST: Final = 1024.0  # octets a second below which mail data counts as dripping
 DNS_SECONDS: Final = 20.0  # for all questions of one check (RFC 7208 section 4.6.4)
 NEVER: Final = float("inf")
