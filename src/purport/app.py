@@ -30,12 +30,11 @@ from purport.delivery.report import Reporter
 from purport.delivery.worker import Deliverer
 from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
-from purport.ledger.record import policy as recorded_policy
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.parts import make_front, make_policy, make_resolver, make_routes, make_schedule
+from purport.parts import make_front, make_resolver, make_routes, make_schedule
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored
@@ -115,8 +114,6 @@ class Server:
         self._store = SqliteStore(state / "spool", loop, memory_limit=settings.limits.memory_threshold)
         self._resolver = make_resolver(path, settings)
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
-        policy = make_policy(settings)
-        self._chronicle = Chronicle(log, self._ledger, recorded_policy(policy))
         schedule = make_schedule(settings)
         routes = make_routes(settings)
         self._deliverer = Deliverer(
@@ -139,7 +136,7 @@ class Server:
             within=self._resolver.within if isinstance(self._resolver, NetworkResolver) else self._unhurried,
             checker=Checker(settings.hostname),
             store=self._store,
-            chronicle=self._chronicle,
+            chronicle=Chronicle(log, self._ledger),
             ids=ids,
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
@@ -202,7 +199,6 @@ class Server:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
-        self._chronicle.policy = recorded_policy(make_policy(settings))
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
         for listening, front in zip(self._listening, fronts, strict=True):

@@ -9,6 +9,7 @@ from purport.config.check import local_part_of
 from purport.config.schema import Settings
 from purport.delivery.route import Routes
 from purport.dns.zone import StaticResolver, read_zone
+from purport.ledger.record import policy as recorded_policy
 from purport.mail.domain import a_label_form
 from purport.net.resolver import Resolver
 from purport.policy.policy import Policy
@@ -73,6 +74,7 @@ def make_front(settings: Settings, number: int) -> Front:
     limits = settings.limits
     extensions = tuple(one for one in ALL if one is not SUBMITTER or settings.submitter.offer)
     trusted = Networks(settings.listener[number].xclient)
+    policy = make_policy(settings)
     return Front(
         profile=Profile(
             settings.hostname,
@@ -81,7 +83,8 @@ def make_front(settings: Settings, number: int) -> Front:
             recipients=limits.recipients,
             errors=limits.errors,
         ),
-        policy=make_policy(settings),
+        policy=policy,
+        recorded=recorded_policy(policy),
         patience=Patience(limits.command_seconds, limits.data_seconds),
         trusts=trusted.__contains__,
         next_hop=make_routes(settings).next_hop,

@@ -14,6 +14,7 @@ from typing import Final, TypeVar, cast, final
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
+from purport.ledger.record import RecordedPolicy
 from purport.log import client_text
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
@@ -59,6 +60,7 @@ class Front:
 
     profile: Profile
     policy: Policy
+    recorded: RecordedPolicy  # what the ledger says of the policy
     patience: Patience
     trusts: Callable[[str], bool]  # whether XCLIENT of this client address is believed
     next_hop: Callable[[str], str]
@@ -133,6 +135,7 @@ class Connection(asyncio.Protocol):
         "_ahead",
         "_client",
         "_ended",
+        "_front",
         "_held",
         "_relay",
         "_session",
@@ -145,6 +148,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
+        self._front = relay.front  # also when the settings are read again meanwhile
         self._session: ServerSession | None = None
         self._transaction: Transaction | None = None
         self._waiting = False  # the last command is unanswered
@@ -167,7 +171,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         send_at_once(transport)
-        self._session = ServerSession(relay.front.profile, xclient_allowed=relay.front.trusts(self._address))
+        self._session = ServerSession(self._front.profile, xclient_allowed=self._front.trusts(self._address))
         self._session.greet()
         relay.connections.add(self)
         self._flush(self._session)
@@ -277,7 +281,7 @@ class Connection(asyncio.Protocol):
         octets = session.to_send()
         if octets:
             self._transport.write(octets)
-            patience = self._relay.front.patience
+            patience = self._front.patience
             transaction = self._transaction
             in_data = transaction is not None and transaction.spool is not None
             self.deadline = self._relay.loop.time() + (patience.data if in_data else patience.command)
@@ -362,10 +366,10 @@ class Connection(asyncio.Protocol):
         return replies.OK
 
     def _mail(self, mail: Mail) -> Reply | None:
-        house, front = self._relay.house, self._relay.front
+        house, front = self._relay.house, self._front
         now = house.clock()
         submitter = mail.parameters.get(SUBMITTER) if mail.parameters.items else None
-        transaction = Transaction(house.ids.next(), now, mail)
+        transaction = Transaction(house.ids.next(), now, mail, front.recorded)
         self._transaction = transaction
         evaluation = mail_facts(
             house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
@@ -374,7 +378,7 @@ class Connection(asyncio.Protocol):
 
     def _mail_known(self, transaction: Transaction, facts: MailFacts) -> Reply | None:
         transaction.facts = facts
-        decision = self._relay.front.policy.at_mail(facts)
+        decision = self._front.policy.at_mail(facts)
         transaction.rules = decision.rules
         if decision.reply is None:
             return replies.SENDER_OK
@@ -385,14 +389,14 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         forward_path = rcpt.forward_path
         if not forward_path.domain:  # RFC 5321 section 4.1.1.3: the bare Postmaster
-            forward_path = Mailbox(POSTMASTER, self._relay.front.profile.hostname)
-        decision = self._relay.front.policy.at_rcpt(transaction.facts, forward_path)
+            forward_path = Mailbox(POSTMASTER, self._front.profile.hostname)
+        decision = self._front.policy.at_rcpt(transaction.facts, forward_path)
         if decision.reply is not None:
             transaction.refuse_recipient(forward_path, decision)
             self._relay.house.chronicle.recipient_refused(transaction, self._client, forward_path, decision.reply)
             return decision.reply
         recipients = transaction.recipients
-        next_hop = self._relay.front.next_hop(forward_path.domain)
+        next_hop = self._front.next_hop(forward_path.domain)
         recipients.append(QueuedRecipient(len(recipients), forward_path, next_hop, rcpt.parameters))
         return replies.RECIPIENT_OK
 
@@ -432,7 +436,7 @@ class Connection(asyncio.Protocol):
             rule = "storage" if event.fault is None else "mail-data"
             transaction.wrong = rule
             return self._refuse(transaction, "END-OF-MESSAGE", action, rule, fault)
-        house, policy = self._relay.house, self._relay.front.policy
+        house, policy = self._relay.house, self._front.policy
         header = read_header(spool.head(HEADER_LIMIT))
         pra = purported_responsible_address(header)
         evaluation = message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
@@ -442,7 +446,7 @@ class Connection(asyncio.Protocol):
         self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts
     ) -> Reply | None:
         transaction.header, transaction.message = header, facts
-        decision = self._relay.front.policy.at_message(facts, header)
+        decision = self._front.policy.at_message(facts, header)
         transaction.rules += decision.rules
         if decision.reply is not None:
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
@@ -465,8 +469,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def _queued(self, transaction: Transaction, spool: Spool, header: Header, fields: bytes) -> QueuedMessage:
-        relay, client = self._relay, self._client
-        front = relay.front
+        relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
         trace = received(

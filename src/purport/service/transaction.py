@@ -33,6 +33,7 @@ class Transaction:
         "header",
         "mail",
         "message",
+        "policy",
         "queue_id",
         "recipients",
         "refused",
@@ -42,8 +43,9 @@ class Transaction:
         "wrong",
     )
 
-    def __init__(self, queue_id: str, arrived_at: float, mail: Mail) -> None:
+    def __init__(self, queue_id: str, arrived_at: float, mail: Mail, policy: RecordedPolicy) -> None:
         self.queue_id = queue_id
+        self.policy = policy  # in force when it began
         self.arrived_at = arrived_at  # seconds since 1970
         self.mail = mail
         self.facts: MailFacts | None = None
@@ -72,10 +74,9 @@ class Transaction:
 class Chronicle:
     """Writes the log lines and the ledger record of transactions."""
 
-    def __init__(self, log: MailLog, ledger: LedgerWriter, policy: RecordedPolicy) -> None:
+    def __init__(self, log: MailLog, ledger: LedgerWriter) -> None:
         self._log = log
         self._ledger = ledger
-        self.policy = policy
 
     def accepted(self, transaction: Transaction, given: Reply) -> None:
         """Decided, and about to be stored: the record is written before the client is told."""
@@ -187,7 +188,7 @@ class Chronicle:
             transaction.queue_id,
             transaction.arrived_at,
             transaction.facts,
-            self.policy,
+            transaction.policy,
             decision=decision,
             stage=stage,
             rule=rule,
