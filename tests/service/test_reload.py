@@ -1,4 +1,4 @@
-"""SIGHUP: new settings for who comes from then on; who is there keeps the old ones, and everybody where the new fail."""
+"""SIGHUP: new settings for who comes from then on; who is there keeps the old ones, and all do where the new fail."""
 
 from __future__ import annotations
 
