@@ -134,9 +134,9 @@ class MailLog:
             f"dsn={status}, status={outcome} ({escaped(reply)})",
         )
 
-    def report(self, queue_id: str, report_id: str) -> None:
+    def report(self, queue_id: str, kind: str, report_id: str) -> None:
         """A delivery report about `queue_id` was queued as `report_id`."""
-        self._write(self._queue, f"{queue_id}: sender non-delivery notification: {report_id}")
+        self._write(self._queue, f"{queue_id}: sender {kind} notification: {report_id}")
 
     def removed(self, queue_id: str) -> None:
         """The last recipient is finished."""

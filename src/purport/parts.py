@@ -66,19 +66,27 @@ def make_routes(settings: Settings) -> Routes:
 def make_schedule(settings: Settings) -> Schedule:
     """When mail is tried again."""
     queue = settings.queue
-    return Schedule(min_backoff=queue.min_backoff, max_backoff=queue.max_backoff, lifetime=queue.lifetime)
+    return Schedule(
+        min_backoff=queue.min_backoff,
+        max_backoff=queue.max_backoff,
+        lifetime=queue.lifetime,
+        warn_after=queue.warn_after,
+    )
 
 
 def make_front(settings: Settings, number: int) -> Front:
     """What the connections of one listener share."""
     limits = settings.limits
-    extensions = tuple(one for one in ALL if one is not SUBMITTER or settings.submitter.offer)
-    trusted = Networks(settings.listener[number].xclient)
+    listener = settings.listener[number]
+    withheld = {keyword.upper() for keyword in listener.discard_ehlo_keywords}
+    if not settings.submitter.offer:
+        withheld.add(SUBMITTER.keyword)
+    trusted = Networks(listener.xclient)
     policy = make_policy(settings)
     return Front(
         profile=Profile(
             settings.hostname,
-            extensions,
+            tuple(extension for extension in ALL if extension.keyword not in withheld),
             message_octets=limits.message_size,
             recipients=limits.recipients,
             errors=limits.errors,

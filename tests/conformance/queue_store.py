@@ -127,9 +127,10 @@ class QueueStoreSuite:
         assert (carol.number, carol.attempts, carol.due_at) == (1, 1, NOW + 300)
         assert (carol.last_reply, carol.last_host) == ("450 4.2.0 Later", "mx.company.com.example")
         assert carol.transcript == "S: 220 mx\nC: EHLO"
-        await queue.record(deferred(message, NOW + 900, 1, reply="451 4.3.0 Again"))
+        assert not carol.warned
+        await queue.record(deferred(message, NOW + 900, 1, reply="451 4.3.0 Again", warned=True))
         ((again,),) = [found.recipients for found in await queue.claim(NOW + 900)]
-        assert (again.attempts, again.last_reply) == (2, "451 4.3.0 Again")
+        assert (again.attempts, again.last_reply, again.warned) == (2, "451 4.3.0 Again", True)
 
     @scenario
     async def test_a_lease_may_be_given_back_without_an_attempt(self, place: Place, queue: Queue) -> None:

@@ -12,17 +12,17 @@ import pytest
 
 from purport.delivery.attempt import Patience
 from purport.delivery.pool import Pool, PoolSettings
-from purport.delivery.report import Reporter
+from purport.delivery.report import Report, Reporter
 from purport.delivery.route import Routes
 from purport.delivery.worker import Deliverer, Limits
 from purport.dns.zone import StaticResolver
 from purport.mail.address import NULL, ReversePath, parse_mailbox
-from purport.mail.envelope import NO_PARAMETERS
+from purport.mail.envelope import Parameters
 from purport.queue.memory import MemoryStore
 from purport.queue.queue_id import QueueIds
 from purport.queue.schedule import DAY, Schedule
 from purport.queue.sqlite import SqliteStore
-from purport.queue.store import Outcome, QueuedMessage, QueuedRecipient, QueueStore, StorageFault
+from purport.queue.store import NoSpace, Outcome, QueuedMessage, QueuedRecipient, QueueStore, StorageFault
 from purport.smtp.extensions import ALL
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
 
@@ -49,9 +49,12 @@ class Log:
     ) -> None:
         self._add(f"{outcome.action} {recipient.forward_path} {status} {outcome.reply}")
 
-    def reported(self, message: QueuedMessage, report: QueuedMessage) -> None:
-        self.reports.append(report)
-        self._add(f"reported to {report.recipients[0].forward_path}")
+    def reported(self, report: Report) -> None:
+        self.reports.append(report.message)
+        self._add(f"reported to {report.message.recipients[0].forward_path}")
+
+    def unreported(self, message: QueuedMessage, error: BaseException) -> None:
+        self._add("unreported")
 
     def removed(self, queue_id: str) -> None:
         self._add("removed")
@@ -107,6 +110,8 @@ class House:
         body: bytes = MESSAGE,
         reverse_path: str = "alice@example.com",
         hand_over: bool = True,
+        mail: str = "",
+        rcpt: str = "",
     ) -> QueuedMessage:
         """Put a message into the queue, and hand it over as the server does."""
         spool = self.store.spool()
@@ -114,11 +119,19 @@ class House:
             spool.write(body[begin : begin + 65536])
         path: ReversePath = parse_mailbox(reverse_path) if reverse_path else NULL
         recipients = [
-            QueuedRecipient(number, mailbox, self.routes.next_hop(mailbox.domain))
+            QueuedRecipient(
+                number, mailbox, self.routes.next_hop(mailbox.domain), Parameters.from_octets(rcpt.encode())
+            )
             for number, mailbox in enumerate(map(parse_mailbox, forward_paths))
         ]
         message = QueuedMessage(
-            self.ids.next(), self.now, path, NO_PARAMETERS, TRACE, self.store.body(spool), recipients
+            self.ids.next(),
+            self.now,
+            path,
+            Parameters.from_octets(mail.encode()),
+            TRACE,
+            self.store.body(spool),
+            recipients,
         )
         stored = asyncio.get_running_loop().create_future()
         self.store.accept(message, stored.set_result)
@@ -369,7 +382,7 @@ async def test_what_there_is_no_room_for_goes_back_and_is_delivered_later(tmp_pa
         assert not messages, "leased to us"
         for queue_id in [entry.queue_id for entry in house.store.entries()]:
             message = QueuedMessage(
-                queue_id, NOW, NULL, NO_PARAMETERS, TRACE, house.store.body(a_spool(house.store)), the_recipient(house)
+                queue_id, NOW, NULL, Parameters(), TRACE, house.store.body(a_spool(house.store)), the_recipient(house)
             )
             house.deliverer.submit(message)
             assert house.deliverer.messages <= 4
@@ -453,3 +466,138 @@ async def test_more_recipients_than_a_transaction_holds_are_split(tmp_path):
         await house.accept(*(f"r{number}@b.example" for number in range(250)))
         await server.until(lambda: len(server.messages) == 3)
         assert sorted(len([c for c in seen.commands if c.startswith("RCPT")]) for seen in server.connections)[-1] <= 100
+
+
+# Reports that a sender asked for (RFC 3461)
+
+
+@on_loop
+async def test_a_next_hop_that_offers_dsn_gets_the_requests_as_they_came(tmp_path):
+    """RFC 3461 section 5.2.1: and the duty to report with them."""
+    async with ScriptedServer("PIPELINING", "DSN") as server, House(tmp_path, server) as house:
+        mail, rcpt = "RET=hdrs ENVID=QQ+2B1 SIZE=9", "NOTIFY=success,Delay ORCPT=rfc822;Bob+2BX@B.example"
+        await house.accept("bob@b.example", mail=mail, rcpt=rcpt)
+        await house.told("relayed bob@b.example 2.0.0 250 2.0.0 Ok: taken", "removed")
+        assert server.commands[1:3] == [
+            "MAIL FROM:<alice@example.com> RET=hdrs ENVID=QQ+2B1",
+            f"RCPT TO:<bob@b.example> {rcpt}",
+        ]
+
+
+@on_loop
+async def test_of_a_next_hop_without_dsn_the_report_says_relayed(tmp_path):
+    """RFC 3461 section 5.2.2 (a) and (b)."""
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        await house.accept("bob@b.example", mail="ENVID=x", rcpt="NOTIFY=SUCCESS ORCPT=rfc822;b@b.example")
+        await house.told(
+            "relayed bob@b.example 2.0.0 250 2.0.0 Ok: taken",
+            "reported to alice@example.com",
+            "removed",
+            "relayed alice@example.com 2.0.0 250 2.0.0 Ok: taken",
+            "removed",
+        )
+        assert server.commands[1:3] == ["MAIL FROM:<alice@example.com>", "RCPT TO:<bob@b.example>"]
+        status = report_in(server.messages[-1]).get_payload()[1].as_string()
+        assert "Action: relayed" in status
+        assert "Original-Recipient: rfc822; b@b.example" in status
+        assert "Original-Envelope-Id: x" in status
+        assert "Remote-MTA: dns; 127.0.0.1" in status
+
+
+@on_loop
+async def test_a_mailbox_reports_delivery_when_it_was_asked_for(tmp_path):
+    """RFC 3461 section 5.2.3."""
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        delivered = "delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir"
+        await house.accept("bob@company.com.example", rcpt="NOTIFY=FAILURE")
+        await house.told(delivered, "removed")
+        await house.accept("bob@company.com.example", rcpt="NOTIFY=SUCCESS", mail="RET=FULL")
+        await server.until(lambda: server.messages)
+        report = report_in(server.messages[0])
+        assert "Action: delivered" in report.get_payload()[1].as_string()
+        assert report.get_payload()[2].get_content_type() == "text/rfc822-headers", "RET is about failures"
+
+
+@on_loop
+async def test_a_sender_who_wants_to_hear_nothing_hears_nothing(tmp_path):
+    """RFC 3461 section 5.2.6 (b): neither with NEVER nor where FAILURE is not among what is wanted."""
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        server.on("RCPT", "550 5.1.1 No such user")
+        await house.accept("bob@b.example", rcpt="NOTIFY=NEVER")
+        await house.accept("bob@b.example", rcpt="NOTIFY=SUCCESS,DELAY")
+        await house.told(*["failed bob@b.example 5.1.1 550 5.1.1 No such user", "removed"] * 2)
+        assert not house.log.reports
+
+
+@pytest.mark.parametrize(("asked", "size", "whole"), [("FULL", 10, True), ("HDRS", 10, False), ("FULL", 99999, False)])
+@on_loop
+async def test_a_report_of_failure_returns_what_was_asked_for(tmp_path, asked, size, whole):
+    """RFC 3461 section 4.3; section 6.2 allows a limit."""
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "550 5.1.1 No such user")
+        await house.accept("bob@b.example", mail=f"RET={asked}", body=MESSAGE + b"x" * size + b"\r\n")
+        await server.until(lambda: server.messages)
+        returned = report_in(server.messages[0]).get_payload()[2]
+        assert returned.get_content_type() == ("message/rfc822" if whole else "text/rfc822-headers")
+        assert (b"Hello" in server.messages[0]) is whole
+
+
+@on_loop
+async def test_a_sender_is_told_once_that_a_message_waits(tmp_path):
+    """RFC 3461 section 5.2.5."""
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        deferred = "deferred bob@b.example 4.2.0 450 4.2.0 Greylisted"
+        server.on("RCPT TO:<bob", "450 4.2.0 Greylisted")
+        await house.accept("bob@b.example")
+        told = [deferred]
+        await house.told(*told)
+        house.now += 5 * 3600
+        await house.deliverer.retry_now()
+        told += [deferred, "reported to alice@example.com"]
+        told += ["relayed alice@example.com 2.0.0 250 2.0.0 Ok: taken", "removed"]
+        await house.told(*told)
+        status = report_in(server.messages[0]).get_payload()[1].as_string()
+        assert "Action: delayed" in status
+        assert "Will-Retry-Until: Sat, 28 Nov 2026" in status
+        house.now += 5 * 3600
+        await house.deliverer.retry_now()
+        await house.told(*told, deferred)
+
+
+@pytest.mark.parametrize(("notify", "hours"), [("NOTIFY=FAILURE", 5), ("NOTIFY=DELAY", 3)])
+@on_loop
+async def test_nobody_hears_of_a_delay_unasked_or_too_soon(tmp_path, notify, hours):
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "450 4.2.0 Greylisted")
+        message = await house.accept("bob@b.example", rcpt=notify, hand_over=False)
+        house.now += hours * 3600
+        house.deliverer.submit(message)
+        await house.told("deferred bob@b.example 4.2.0 450 4.2.0 Greylisted")
+        assert not house.log.reports
+
+
+@on_loop
+async def test_what_failed_is_tried_again_where_nobody_can_be_told(tmp_path):
+    """RFC 5321 section 6.1: a message that was taken is not lost in silence; a full disk has no room for reports."""
+    store = MemoryStore()
+    full = True
+
+    class Full:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def spool(self):
+            if full and house.log.lines:
+                raise NoSpace("no room")
+            return store.spool()
+
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server, store=Full()) as house:
+        failed = "failed bob@b.example 5.1.1 550 5.1.1 No such user"
+        server.on("RCPT TO:<bob", "550 5.1.1 No such user")
+        await house.accept("bob@b.example")
+        await house.told(failed, "unreported")
+        full = False
+        house.now += 3600
+        await house.deliverer.retry_now()
+        await server.until(lambda: server.messages)
+        assert house.log.lines[:4] == [failed, "unreported", failed, "reported to alice@example.com"]

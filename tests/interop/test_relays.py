@@ -24,9 +24,9 @@ def settings(domain: str, deliver: str) -> str:
     return f'[[domain]]\nname = "{domain}"\ndeliver = "{deliver}"\n\n[dns]\nzone = "zone.json"\n'
 
 
-def submit(port: int, domain: str, subject: bytes) -> None:
+def submit(port: int, domain: str, subject: bytes, **options: list[str]) -> None:
     with smtplib.SMTP("127.0.0.1", port) as client:
-        client.sendmail("alice@example.com", [f"bob@{domain}"], MESSAGE % (domain.encode(), subject))
+        client.sendmail("alice@example.com", [f"bob@{domain}"], MESSAGE % (domain.encode(), subject), **options)
 
 
 def folder_with_zone(tmp_path: Path) -> Path:
@@ -44,6 +44,22 @@ def test_purport_relays_to_postfix(tmp_path: Path) -> None:
             submit(server.port, "postfix.example", b"to Postfix")
             wait_for(lambda: "status=sent" in postfix.log() and "bob@postfix.example" in postfix.log())
             wait_for(lambda: "status=sent (250 2.0.0 Ok: queued as" in server.log(), what="the delivery in our log")
+    finally:
+        postfix.stop()
+
+
+def test_postfix_takes_over_the_duty_to_report(tmp_path: Path) -> None:
+    """RFC 3461 section 5.2.1: the requests go on to a next hop that offers DSN, and no report is ours."""
+    require_peer("postfix")
+    postfix = Postfix({"mydestination": "", "relay_domains": "postfix.example", "relay_transport": "discard"})
+    try:
+        with purport_server(
+            folder_with_zone(tmp_path), settings("postfix.example", f"smtp:127.0.0.1:{postfix.port}")
+        ) as server:
+            rcpt = ["NOTIFY=SUCCESS", "ORCPT=rfc822;Robert@postfix.example"]
+            submit(server.port, "postfix.example", b"t", mail_options=["ENVID=QQ+2B1"], rcpt_options=rcpt)
+            wait_for(lambda: "sender delivery status notification" in postfix.log(), what="Postfix's report")
+            assert "notification" not in server.log()
     finally:
         postfix.stop()
 
@@ -75,8 +91,8 @@ def test_purport_relays_into_smtp_sink(tmp_path: Path) -> None:
         wait_for(lambda: server.log().count("status=sent") == 50, what="50 deliveries in our log")
 
 
-def through_purport(tmp_path: Path, domain: str, send: Callable[[int], None]) -> bytes:
-    """What arrives in Purport's Maildir when `send` is told its port."""
+def through_purport(tmp_path: Path, domain: str, send: Callable[[int], None], *, reported: bool = False) -> bytes:
+    """What arrives in Purport's Maildir when `send` is told its port; `reported` where the sender asked for that."""
     with purport_server(folder_with_zone(tmp_path), settings(domain, "maildir")) as server:
         send(server.port)
 
@@ -86,6 +102,8 @@ def through_purport(tmp_path: Path, domain: str, send: Callable[[int], None]) ->
         wait_for(arrived, what="the message in the Maildir")
         (message,) = arrived()
         assert "responsible submitter=" in server.log()
+        if reported:
+            wait_for(lambda: "sender delivery status notification" in server.log(), what="our report")
         return message
 
 
@@ -95,12 +113,13 @@ def test_postfix_relays_through_purport(tmp_path: Path) -> None:
     def send(port: int) -> None:
         postfix = Postfix({"mydestination": "", "relayhost": f"[127.0.0.1]:{port}"})
         try:
-            submit(postfix.port, "company.com.example", b"from Postfix")
+            submit(postfix.port, "company.com.example", b"from Postfix", rcpt_options=["NOTIFY=SUCCESS"])
             wait_for(lambda: "status=sent" in postfix.log(), what="Postfix's delivery")
+            assert "notification" not in postfix.log(), "Purport took over the duty to report"
         finally:
             postfix.stop()
 
-    message = through_purport(tmp_path, "company.com.example", send)
+    message = through_purport(tmp_path, "company.com.example", send, reported=True)
     assert b"Subject: from Postfix" in message
     assert b"with ESMTP" in message
 

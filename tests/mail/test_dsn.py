@@ -11,25 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.authentication.sender_id.pra import purported_responsible_address
+from purport.mail import dsn
 from purport.mail.address import Mailbox
-from purport.mail.dsn import HEADER_LIMIT, Failed, failure_report, mailer_daemon
+from purport.mail.dsn import HEADER_LIMIT, Fate, Original, mailer_daemon
 
 ALICE = Mailbox("alice", "example.com")
 BOB = Mailbox("bob", "company.com.example")
-NOBODY = Failed(BOB, "5.1.1", "550 5.1.1 No such mailbox here", "mx.company.com.example[192.0.2.1]:25")
+NOBODY = Fate(BOB, "failed", "5.1.1", "550 5.1.1 No such mailbox here", "mx.company.com.example[192.0.2.1]:25")
 HEADER = b"From: alice@example.com\r\nTo: bob@company.com.example\r\nSubject: Hello\r\n"
 
 
-def report(*failed: Failed, header: bytes = HEADER, reverse_path: Mailbox = ALICE) -> bytes:
-    return failure_report(
+def report(*fates: Fate, header: bytes = HEADER, whole: bool = False, envelope_id: str = "") -> bytes:
+    original = Original("3K2M7Q9H4R1XY", 1795428000.0, ALICE, header, whole, envelope_id)
+    return dsn.report(
         hostname="mx.example.net",
-        queue_id="3K2M7Q9H4R1XY",
         report_id="3K2M7Q9H4R200",
-        arrived_at=1795428000.0,
         now=1795435200.5,
-        reverse_path=reverse_path,
-        failed=failed or (NOBODY,),
-        header=header,
+        original=original,
+        fates=fates or (NOBODY,),
     )
 
 
@@ -70,7 +69,7 @@ def test_a_report_has_a_part_for_people_one_for_programs_and_the_header() -> Non
 
 
 def test_programs_are_told_about_each_recipient() -> None:
-    expired = Failed(ALICE, "4.4.7", "no server answered for 5 days")
+    expired = Fate(ALICE, "failed", "4.4.7", "no server answered for 5 days")
     _, parts = read(report(NOBODY, expired))
     about_message, about_bob, about_alice = parts[1].iter_parts()
     assert about_message["Reporting-MTA"] == "dns; mx.example.net"
@@ -90,7 +89,7 @@ def test_programs_are_told_about_each_recipient() -> None:
 
 
 def test_an_address_outside_of_ascii_is_written_as_rfc_6533_says() -> None:
-    jorg = Failed(Mailbox("jörg+x", "bücher.example"), "5.1.1", "550 unknown: jörg", "mx.bücher.example")
+    jorg = Fate(Mailbox("jörg+x", "bücher.example"), "failed", "5.1.1", "550 unknown: jörg", "mx.bücher.example")
     octets = report(jorg)
     assert octets.isascii()
     _, parts = read(octets)
@@ -101,7 +100,9 @@ def test_an_address_outside_of_ascii_is_written_as_rfc_6533_says() -> None:
 
 
 def test_what_a_server_said_adds_no_line_to_a_report() -> None:
-    hostile = Failed(BOB, "5.0.0", "550 x\r\nFrom: evil@example.com\r\n\r\n--=_3K2M7Q9H4R200--\r\n", "mx\r\nX: y")
+    hostile = Fate(
+        BOB, "failed", "5.0.0", "550 x\r\nFrom: evil@example.com\r\n\r\n--=_3K2M7Q9H4R200--\r\n", "mx\r\nX: y"
+    )
     message, parts = read(report(hostile))
     assert message.get_all("From") == ["Mail Delivery System <mailer-daemon@mx.example.net>"]
     assert len(parts) == 3
@@ -141,7 +142,7 @@ def test_a_long_header_is_cut_at_the_end_of_a_line() -> None:
 @given(st.text(max_size=300), st.text(max_size=50), st.binary(max_size=300))
 @settings(deadline=None)
 def test_nothing_that_others_said_breaks_a_report(reply: str, host: str, header: bytes) -> None:
-    octets = report(Failed(BOB, "5.0.0", reply, host), header=header)
+    octets = report(Fate(BOB, "failed", "5.0.0", reply, host), header=header)
     assert octets.isascii()
     assert octets.count(b"\n") == octets.count(b"\r") == octets.count(b"\r\n")
     assert max(map(len, octets.split(b"\r\n"))) <= 998
@@ -152,4 +153,56 @@ def test_nothing_that_others_said_breaks_a_report(reply: str, host: str, header:
         "text/rfc822-headers",
     ]
     assert len(list(parts[1].iter_parts())) == 2
+    assert purported_responsible_address(octets).address == mailer_daemon("mx.example.net")
+
+
+@pytest.mark.parametrize(
+    ("fate", "subject", "told"),
+    [
+        (
+            Fate(BOB, "delayed", "4.4.1", "connect to mx: refused", "mx.b.example[192.0.2.1]:25", "", 1795860000.0),
+            "Not delivered yet to bob@company.com.example",
+            "you need not send the message again",
+        ),
+        (Fate(BOB, "delivered", "2.0.0", "250 delivered"), "Delivered to bob@company.com.example", "in the mailbox"),
+        (
+            Fate(BOB, "relayed", "2.0.0", "250 2.0.0 Ok", "mx.b.example[192.0.2.1]:25"),
+            "Passed on to bob@company.com.example",
+            "does not report",
+        ),
+    ],
+    ids=lambda value: value.action if isinstance(value, Fate) else "",
+)
+def test_a_report_says_what_became_of_the_message(fate: Fate, subject: str, told: str) -> None:
+    message, parts = read(report(fate))
+    assert message["Subject"] == subject
+    assert told in " ".join(parts[0].get_content().split())
+    about = list(parts[1].iter_parts())[1]
+    assert about["Action"] == fate.action
+    assert about["Status"] == fate.status
+    until = "Sat, 28 Nov 2026 10:00:00 +0000" if fate.action == "delayed" else None
+    assert about["Will-Retry-Until"] == until
+
+
+def test_what_the_sender_named_is_quoted_as_it_was_named() -> None:
+    """RFC 3461 section 6.3 (a) and (d)."""
+    named = Fate(BOB, "failed", "5.1.1", "550 no", original="rfc822;Bob@Company.COM.example")
+    _, parts = read(report(named, NOBODY, envelope_id="QQ+314159"))
+    about_message, about_named, about_other = parts[1].iter_parts()
+    assert about_message["Original-Envelope-Id"] == "QQ+314159"
+    assert about_named["Original-Recipient"] == "rfc822; Bob@Company.COM.example"
+    assert about_other["Original-Recipient"] is None
+    _, parts = read(report())
+    assert next(parts[1].iter_parts())["Original-Envelope-Id"] is None
+
+
+@pytest.mark.parametrize(("body", "encoding"), [(b"Hello\r\n", "7bit"), ("Grüße\r\n".encode(), "8bit")])
+def test_a_whole_message_comes_back_as_it_is(body: bytes, encoding: str) -> None:
+    """RFC 2046 section 5.2.1: message/rfc822 is not encoded, so what is around it says what it holds."""
+    octets = report(header=HEADER + b"\r\n" + body, whole=True)
+    assert HEADER + b"\r\n" + body in octets
+    message, parts = read(octets)
+    assert parts[2].get_content_type() == "message/rfc822"
+    assert parts[2]["Content-Transfer-Encoding"] == encoding
+    assert message["Content-Transfer-Encoding"] == ("8bit" if encoding == "8bit" else None)
     assert purported_responsible_address(octets).address == mailer_daemon("mx.example.net")

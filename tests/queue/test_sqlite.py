@@ -12,7 +12,7 @@ import pytest
 
 from conformance.queue_store import QueueStoreSuite
 from purport.queue.operator import QueueOperator, SqliteOperator
-from purport.queue.schema import MIGRATIONS, WrongDatabase
+from purport.queue.schema import APPLICATION_ID, MIGRATIONS, WrongDatabase
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import QueueStore, StorageFault
 from support.queue_store import NOW, Queue, deferred, octets, relayed
@@ -70,6 +70,28 @@ def test_a_folder_belongs_to_one_server(tmp_path: Path) -> None:
 
     with_queue(tmp_path, test)
     with_queue(tmp_path, lambda queue: asyncio.sleep(0))
+
+
+def test_a_queue_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "queue.db")
+    old.executescript(f"{MIGRATIONS[0]}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1")
+    old.execute(
+        "INSERT INTO message (id, arrived_at, expires_at, hops, size, trace, body) VALUES (7, 1, 2, 0, 1, '', 'x')"
+    )
+    old.execute(
+        "INSERT INTO recipient (message, number, leased, held, due_at, next_hop, forward_path)"
+        " VALUES (7, 0, 0, 0, 1, 'maildir', 'bob@company.com.example')"
+    )
+    old.commit()
+    old.close()
+
+    async def test(queue: Queue) -> None:
+        (message,) = await queue.claim()
+        assert [(str(one.forward_path), one.warned) for one in message.recipients] == [
+            ("bob@company.com.example", False)
+        ]
+
+    with_queue(tmp_path, test)
 
 
 def test_a_newer_or_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:

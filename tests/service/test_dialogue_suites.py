@@ -20,11 +20,9 @@ NOT_OFFERED = {
         "smtputf8-local": "SMTPUTF8",
         "smtputf8-ulabel": "SMTPUTF8",
         "submission-auth": "AUTH",
-        "keyword-mixed-params": "DSN",
     },
     "smtp/rfc5321-dialogues.yml": {
         "smtputf8": "SMTPUTF8",
-        "dsn-notify": "DSN",
         "bdat": "BDAT",
         "bdat-no-rcpt": "BDAT",
     },

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.mail.address import NULL, Mailbox
+from purport.mail.envelope import Recipient
 from purport.mail.reply import reply
 from purport.smtp.client import (
     BadReply,
@@ -45,7 +46,9 @@ class Dialogue:
 
     def begin(self, *forward_paths: Mailbox, reverse_path: Mailbox | None = ALICE) -> Transaction:
         transaction = Transaction(
-            NULL if reverse_path is None else reverse_path, forward_paths or (BOB,), Outgoing(len(self.message))
+            NULL if reverse_path is None else reverse_path,
+            [Recipient(forward_path) for forward_path in forward_paths or (BOB,)],
+            Outgoing(len(self.message)),
         )
         self.session.begin(transaction)
         self.take()
@@ -220,7 +223,7 @@ def test_the_end_of_data_and_the_next_transaction_go_out_in_one_group():
     """RFC 2920 section 3.1: mail data may be the first "command" of a group."""
     dialogue = greeted()
     first = dialogue.begin(BOB)
-    second = Transaction(ALICE, [CAROL], Outgoing(10))
+    second = Transaction(ALICE, [Recipient(CAROL)], Outgoing(10))
     dialogue.next.append(second)
     sent = dialogue.hear(b"250 Ok\r\n250 Ok\r\n354 go\r\n")
     assert sent.startswith(MESSAGE + b".\r\nMAIL FROM:<alice@example.com>\r\nRCPT TO:<carol@")
@@ -232,7 +235,7 @@ def test_the_end_of_data_and_the_next_transaction_go_out_in_one_group():
 def test_421_settles_what_was_answered_and_leaves_the_next_transaction_unanswered():
     dialogue = greeted()
     first = dialogue.begin(BOB)
-    second = Transaction(ALICE, [CAROL], Outgoing(10))
+    second = Transaction(ALICE, [Recipient(CAROL)], Outgoing(10))
     dialogue.next.append(second)
     dialogue.hear(b"250 Ok\r\n250 Ok\r\n354 go\r\n")
     dialogue.hear(b"421 4.3.2 Shutting down\r\n")
@@ -253,7 +256,7 @@ def test_a_refusal_before_the_end_of_the_mail_data_ends_the_connection():
     session = ClientSession("client.example", ())
     session.receive(PIPELINING)
     assert isinstance(session.next_event(), Ready)
-    transaction = Transaction(ALICE, [BOB], Outgoing(10**9))
+    transaction = Transaction(ALICE, [Recipient(BOB)], Outgoing(10**9))
     session.begin(transaction)
     session.receive(b"250 Ok\r\n250 Ok\r\n354 go\r\n")
     assert isinstance(session.next_event(), GoAhead)
@@ -417,7 +420,7 @@ SERVER_OCTETS = [
 def history(pieces: Sequence[bytes]) -> object:
     """Everything that can be seen of a session with three transactions, whatever the server says."""
     dialogue = Dialogue()
-    transactions = [Transaction(ALICE, [BOB, CAROL], Outgoing(10)) for _ in range(3)]
+    transactions = [Transaction(ALICE, [Recipient(BOB), Recipient(CAROL)], Outgoing(10)) for _ in range(3)]
     dialogue.next = list(transactions)
     problem = ""
     try:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.mail import xtext
 from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
-from purport.mail.envelope import Parameters
+from purport.mail.envelope import Parameters, Recipient
 from purport.mail.header import read_header
 from purport.smtp.client import ClientSession, Finished, GoAhead, Ready, Stage, Transaction
 from purport.smtp.extension import Outgoing
@@ -38,7 +38,7 @@ def mail_command(message: bytes, *offers: str, reverse_path: ReversePath = ALICE
     session.receive(b"220 mx.example ESMTP\r\n" + "".join(f"{line}\r\n" for line in lines).encode())
     assert isinstance(session.next_event(), Ready)
     session.to_send()
-    session.begin(Transaction(reverse_path, [BOB], outgoing(message, **outbound)))
+    session.begin(Transaction(reverse_path, [Recipient(BOB)], outgoing(message, **outbound)))
     return b"".join(session.to_send()).partition(b"\r\n")[0].decode("ascii")
 
 
@@ -72,7 +72,7 @@ def test_r25_also_after_helo():
     session.receive(b"220 mx\r\n502 what?\r\n250 mx SUBMITTER\r\n")
     assert isinstance(session.next_event(), Ready)
     session.to_send()
-    session.begin(Transaction(ALICE, [BOB], outgoing(from_field("alice@example.com"))))
+    session.begin(Transaction(ALICE, [Recipient(BOB)], outgoing(from_field("alice@example.com"))))
     assert session.to_send() == [b"MAIL FROM:<alice@example.com>\r\n"]
 
 
@@ -112,7 +112,7 @@ def test_r9_any_local_part_gives_a_value_that_decodes_to_the_address(local_part)
     session.receive(b"220 mx\r\n250-mx\r\n250 SUBMITTER\r\n")
     session.next_event()
     session.to_send()
-    session.begin(Transaction(NULL, [BOB], Outgoing(10, mailbox)))
+    session.begin(Transaction(NULL, [Recipient(BOB)], Outgoing(10, mailbox)))
     command = b"".join(session.to_send())
     prefix = b"MAIL FROM:<> SUBMITTER="
     assert command.startswith(prefix)
@@ -147,7 +147,7 @@ def test_a_submitter_that_is_not_allowed_fails_for_good():
     session = ClientSession("client.example", ALL)
     session.receive(b"220 mx\r\n250-mx\r\n250 SUBMITTER\r\n")
     session.next_event()
-    transaction = Transaction(ALICE, [BOB], outgoing(from_field("alice@example.com")))
+    transaction = Transaction(ALICE, [Recipient(BOB)], outgoing(from_field("alice@example.com")))
     session.begin(transaction)
     session.receive(b"550 5.7.1 Submitter not allowed.\r\n")
     assert session.next_event() == Finished(transaction)
@@ -174,7 +174,7 @@ def test_what_the_server_cannot_take_is_not_sent(offers, message, status):
     session.receive(b"220 mx\r\n250-mx\r\n" + offers)
     session.next_event()
     session.to_send()
-    transaction = Transaction(ALICE, [BOB], outgoing(message))
+    transaction = Transaction(ALICE, [Recipient(BOB)], outgoing(message))
     session.begin(transaction)
     assert session.to_send() == []
     assert session.next_event() == Finished(transaction)

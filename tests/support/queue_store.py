@@ -102,6 +102,9 @@ def failed(message: QueuedMessage, number: int = 0) -> Outcome:
     return Outcome(message.queue_id, number, "failed", "550 5.1.1 No such mailbox", "mx.company.com.example")
 
 
-def deferred(message: QueuedMessage, due_at: float, number: int = 0, reply: str = "450 4.2.0 Later") -> Outcome:
+def deferred(
+    message: QueuedMessage, due_at: float, number: int = 0, reply: str = "450 4.2.0 Later", *, warned: bool = False
+) -> Outcome:
     """The recipient is to be tried again."""
-    return Outcome(message.queue_id, number, "deferred", reply, "mx.company.com.example", due_at, "S: 220 mx\nC: EHLO")
+    host, transcript = "mx.company.com.example", "S: 220 mx\nC: EHLO"
+    return Outcome(message.queue_id, number, "deferred", reply, host, due_at, transcript, warned)

@@ -183,8 +183,6 @@ WITHOUT = {
     "BDAT": "needs CHUNKING",
     "STARTTLS": "needs STARTTLS",
     " SMTPUTF8": "needs SMTPUTF8",
-    " RET=": "needs DSN",
-    " NOTIFY=": "needs DSN",
 }
 
 

@@ -93,19 +93,20 @@ def command(
     recipient was accepted, 69 after a refusal, 75 when trying later may help.
     """
     from purport.cli.dialogue import Broken, Dialogue
+    from purport.mail.envelope import Recipient
     from purport.smtp.client import Transaction
 
     hello_domain = helo or our_name()
     if not (hello_domain.isascii() and hello_domain.isprintable()):
         raise Failure(f"--helo: {hello_domain} cannot stand in a command", EX_USAGE)
     reverse_path = reverse_path_of(sender if sender is not None else f"{getpass.getuser()}@{hello_domain}")
-    forward_paths = [forward_path_of(path.strip()) for address in to for path in address.split(",")]
     named = None if submitter is None else mailbox_of(submitter)
     fields = [*map(parse_field, headers), *fields_of(context.args)]
     author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
     octets = message(data, body, fields, [parse_field(field) for field in added], author, to, hello_domain)
     host, number = place_of(server, port)
-    transaction = Transaction(reverse_path, forward_paths, outgoing(octets, named))
+    recipients = [Recipient(forward_path_of(path.strip())) for address in to for path in address.split(",")]
+    transaction = Transaction(reverse_path, recipients, outgoing(octets, named))
     dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), (quit_after or "").lower())
     source = None if local_interface is None else (local_interface, 0)
     try:

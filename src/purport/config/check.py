@@ -10,6 +10,7 @@ from purport.config.lines import Path
 from purport.config.schema import Settings
 from purport.mail.address import parse_forward_path
 from purport.mail.domain import a_label_form, is_domain_name
+from purport.smtp.extensions import ALL
 
 BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 FIXED: Final = re.compile(r"smtp:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
@@ -117,6 +118,14 @@ def _check_listeners(settings: Settings) -> None:
                 raise Wrong(where, f"{_quoted(bind)} is taken by {seen[found]}")
             seen[found] = f"listener[{number}]"
         _check_networks(("listener", number, "xclient"), listener.xclient)
+        _check_keywords(("listener", number, "discard_ehlo_keywords"), listener.discard_ehlo_keywords)
+
+
+def _check_keywords(path: Path, keywords: list[str]) -> None:
+    known = [extension.keyword for extension in ALL]
+    for number, keyword in enumerate(keywords):
+        if keyword.upper() not in known:
+            raise Wrong((*path, number), f"{_quoted(keyword)} is none of ours", "one of " + ", ".join(known))
 
 
 def _check_route(path: Path, route: str, forms: tuple[str, ...]) -> None:

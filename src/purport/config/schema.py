@@ -49,6 +49,9 @@ class Listener(Table, frozen=True):
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
+    discard_ehlo_keywords: Annotated[
+        list[str], Meta(description="extensions not offered there, such as DSN where strangers get no reports")
+    ] = []
 
 
 class Submitter(Table, frozen=True):
@@ -107,6 +110,9 @@ class Queue(Table, frozen=True):
     min_backoff: Annotated[Seconds, Meta(description="seconds to the second attempt")] = 300.0
     max_backoff: Annotated[Seconds, Meta(description="most seconds between attempts")] = 4000.0
     lifetime: Annotated[Seconds, Meta(description="seconds until an undelivered message is returned")] = 432_000.0
+    warn_after: Annotated[
+        float, Meta(ge=0, le=YEAR, description="seconds until a sender is told that a message waits; 0: never")
+    ] = 14_400.0
 
 
 class Relay(Table, frozen=True):

@@ -20,6 +20,7 @@ from purport.net.listener import send_at_once
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
 from purport.smtp.extension import Outgoing
+from purport.smtp.extensions.dsn import EXTENSION as DSN
 from purport.smtp.extensions.submitter import SUBMITTER
 
 PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
@@ -66,6 +67,7 @@ class Answer:
     host: str = ""  # host, address and port; empty: there was none
     transcript: str = ""
     local: bool = False  # the reply is ours, about that host
+    reports: bool = False  # the host offers DSN: it reports what becomes of what it took (RFC 3461 section 5.2.1)
 
 
 class Settle(Protocol):
@@ -172,6 +174,11 @@ class Connection(asyncio.Protocol):
         """Whether nothing is going on."""
         return self._session.idle
 
+    @property
+    def reports(self) -> bool:
+        """Whether the host reports what becomes of what it took."""
+        return DSN.keyword in self._session.offers
+
     def wake(self) -> None:
         """There may be a job again."""
         self._advance()
@@ -267,8 +274,7 @@ class Connection(asyncio.Protocol):
             content.eightbit,
             message.parameters,
         )
-        forward_paths = [recipient.forward_path for recipient in job.recipients]
-        transaction = Transaction(message.reverse_path, forward_paths, outgoing)
+        transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job
         self.transactions += 1
         self._session.begin(transaction)

@@ -235,7 +235,7 @@ class Pool:
             assert given is not None  # the session settles everyone before it says that a transaction is finished
             judgement = judge(given, stage, local=transaction.local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
-                job.settle(recipient, judgement, Answer(given, connection.label))
+                job.settle(recipient, judgement, Answer(given, connection.label, reports=connection.reports))
                 continue
             if transcript is None:
                 transcript = connection.transcript(transaction)

@@ -1,4 +1,4 @@
-"""Who hears that a message could not be delivered (RFC 5321 section 6.1, RFC 3464, RFC 4405 section 4.2).
+"""Who hears what became of a message (RFC 3461 section 5.2 and 6, RFC 3464, RFC 4405 section 4.2).
 
 The reverse-path, and nobody else: what the message said about its submitter changes nothing, and where the
 reverse-path is null nobody is told.
@@ -8,13 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from purport.delivery.route import Routes
-from purport.mail.address import NULL
-from purport.mail.dsn import HEADER_LIMIT, Failed, failure_report
+from purport.mail.address import NULL, Mailbox
+from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, report
 from purport.mail.envelope import NO_PARAMETERS
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
+from purport.smtp.extensions.dsn import ENVID, ORCPT, RET, Notify, wants
+
+WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
+
+EVENT_OF: Final[dict[Kind, Notify]] = {
+    Kind.FAILURE: Notify.FAILURE,
+    Kind.DELAY: Notify.DELAY,
+    Kind.SUCCESS: Notify.SUCCESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report about the message `queue_id`, to be stored."""
+
+    queue_id: str
+    kind: Kind
+    message: QueuedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +46,36 @@ class Reporter:
     store: QueueStore
     new_id: Callable[[], str]
 
-    def report(self, message: QueuedMessage, failed: Sequence[Failed], now: float) -> QueuedMessage | None:
-        """A report about `failed`, to be recorded together with the outcomes; None where nobody may be told.
+    def wanted(self, message: QueuedMessage, recipient: QueuedRecipient, action: Action) -> bool:
+        """Whether the sender is to hear of it. No report about a report (RFC 5321 section 4.5.5), or two servers
+        would never stop."""
+        return message.reverse_path is not NULL and wants(recipient.parameters, EVENT_OF[KIND_OF[action]])
 
-        Raises NotStored where there is no room for it.
-        """
+    def reports(self, message: QueuedMessage, fates: Sequence[Fate], now: float) -> list[Report]:
+        """A report for each kind of `fates`, all of them `wanted`, to be recorded together with the outcomes. Raises
+        NotStored where there is no room for them."""
+        kinds: dict[Kind, list[Fate]] = {}
+        for fate in fates:
+            kinds.setdefault(KIND_OF[fate.action], []).append(fate)
+        return [Report(message.queue_id, kind, self._message(message, kind, kinds[kind], now)) for kind in kinds]
+
+    def _message(self, message: QueuedMessage, kind: Kind, fates: Sequence[Fate], now: float) -> QueuedMessage:
         reverse_path = message.reverse_path
-        if reverse_path is NULL:
-            return None  # RFC 5321 section 4.5.5: no report about a report, or two servers would never stop
+        assert isinstance(reverse_path, Mailbox)  # else nothing is wanted
         report_id = self.new_id()
-        octets = failure_report(
-            hostname=self.hostname,
-            queue_id=message.queue_id,
-            report_id=report_id,
-            arrived_at=message.arrived_at,
-            now=now,
-            reverse_path=reverse_path,
-            failed=failed,
-            header=header_section(message),
+        parameters = message.parameters
+        # RFC 3461 section 6.2: the whole message is for reports of failure alone.
+        whole = whole_message(message) if kind is Kind.FAILURE and parameters.get(RET) == "FULL" else None
+        original = Original(
+            message.queue_id,
+            message.arrived_at,
+            reverse_path,
+            header_section(message) if whole is None else whole,
+            whole is not None,
+            parameters.get(ENVID) or "",
         )
         spool = self.store.spool()
-        spool.write(octets)
+        spool.write(report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates))
         return QueuedMessage(
             report_id,
             now,
@@ -58,6 +86,20 @@ class Reporter:
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
             expires_at=self.schedule.expires_at(now),
         )
+
+
+def fate_of(
+    recipient: QueuedRecipient, action: Action, status: str, reply: str, host: str, retry_until: float = 0.0
+) -> Fate:
+    """What a report says about a recipient."""
+    original = recipient.parameters.get(ORCPT) or ""
+    return Fate(recipient.forward_path, action, status, reply, host, original, retry_until)
+
+
+def whole_message(message: QueuedMessage) -> bytes | None:
+    """The message as it stands in the queue; None where it is too large."""
+    octets = message.body.octets() if message.body.size <= WHOLE_LIMIT else None
+    return None if octets is None else message.trace + octets
 
 
 def header_section(message: QueuedMessage) -> bytes:

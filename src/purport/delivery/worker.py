@@ -2,7 +2,7 @@
 
 Fresh messages are handed over in memory as soon as they are safe; deferred ones are claimed when they are due. A
 message that is in here is a round: its recipients, grouped by next hop, are each settled once, and what failed is
-reported when the last of them is.
+reported when the last of them is, and so is what the sender asked to hear about.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from purport.delivery.content import Content, in_memory, on_disk
 from purport.delivery.failure import Judgement, status_of
 from purport.delivery.maildir import Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
-from purport.delivery.report import Reporter
+from purport.delivery.report import Report, Reporter, fate_of
 from purport.delivery.route import MAILDIR
-from purport.mail.dsn import Failed
+from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
 from purport.queue.schedule import Schedule
 from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore
@@ -60,8 +60,11 @@ class DeliveryLog(Protocol):
         """What became of a recipient: `outcome.action` is `delivered`, `relayed`, `deferred` or `failed`; `status`
         is the enhanced code."""
 
-    def reported(self, message: QueuedMessage, report: QueuedMessage) -> None:
-        """A delivery report about `message` is in the queue."""
+    def reported(self, report: Report) -> None:
+        """A delivery report is in the queue."""
+
+    def unreported(self, message: QueuedMessage, error: BaseException) -> None:
+        """There was no room for a report about `message`."""
 
     def removed(self, queue_id: str) -> None:
         """The last recipient is finished."""
@@ -74,7 +77,7 @@ class DeliveryLog(Protocol):
 class Round:
     """One message, until each recipient that is due is settled."""
 
-    __slots__ = ("content", "deferred", "deliverer", "due_at", "failed", "left", "message", "octets")
+    __slots__ = ("content", "deferred", "deliverer", "due_at", "left", "message", "octets", "told")
 
     def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int) -> None:
         self.deliverer = deliverer
@@ -84,7 +87,7 @@ class Round:
         self.content: Content | None = None
         self.due_at = 0.0  # one time for all that are deferred, so that they share the next round
         self.deferred = False
-        self.failed: list[tuple[Outcome, Failed]] = []
+        self.told: list[tuple[Outcome, Fate]] = []  # recorded at the end, with what the sender hears of it
 
     def settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
         """What became of one recipient."""
@@ -126,7 +129,7 @@ class Deliverer:
         self._drops: list[tuple[Round, QueuedRecipient]] = []  # wait for the next batch
         self._dropping = False
         self._outcomes: list[Outcome] = []
-        self._reports: list[tuple[QueuedMessage, QueuedMessage]] = []  # about what, and the report
+        self._reports: list[Report] = []
         self._finished: list[str] = []
         self._recording = False
         self._record_scheduled = False
@@ -248,9 +251,12 @@ class Deliverer:
                 outcome.due_at = current.due_at = due_at
                 current.deferred = True
         self._log.attempted(message, recipient, outcome, status, now)
-        if judgement is Judgement.FAILED:
+        action = self._action(current, recipient, judgement, answer, now)
+        if action is not None and self._reporter.wanted(message, recipient, action):
+            outcome.warned = action == "delayed"
+            retry_until = self._schedule.expires_at(message.arrived_at) if outcome.warned else 0.0
             host = "" if answer.local else answer.host
-            current.failed.append((outcome, Failed(recipient.forward_path, status, said, host)))
+            current.told.append((outcome, fate_of(recipient, action, status, said, host, retry_until)))
         else:
             self._outcomes.append(outcome)
             self._record_soon()
@@ -258,32 +264,48 @@ class Deliverer:
         if not current.left:
             self._finish(current, now)
 
+    def _action(
+        self, current: Round, recipient: QueuedRecipient, judgement: Judgement, answer: Answer, now: float
+    ) -> Action | None:
+        """What a report would say; None where there is nothing to report yet, or another host does it."""
+        if judgement is Judgement.FAILED:
+            return "failed"
+        if judgement is Judgement.DELIVERED:
+            return "delivered"
+        if judgement is Judgement.RELAYED:
+            return None if answer.reports else "relayed"
+        late = not recipient.warned and self._schedule.warns(current.message.arrived_at, now)
+        return "delayed" if late else None
+
     def _due_at(self, recipient: QueuedRecipient, message: QueuedMessage, now: float) -> float | None:
         return self._schedule.next_attempt(recipient.attempts + 1, message.arrived_at, now, self._jitter())
 
     def _finish(self, current: Round, now: float) -> None:
-        """All recipients of the round are settled: report what failed."""
+        """All recipients of the round are settled: report what is to be told."""
         message = current.message
         self._messages -= 1
         self._octets -= current.octets
-        if current.failed:
+        if current.told:
             try:
-                report = self._reporter.report(message, [failed for _, failed in current.failed], now)
-            except NotStored:
-                # Nobody can be told: what failed is tried, and refused, again, rather than lost in silence.
-                for outcome, _ in current.failed:
-                    outcome.action, outcome.due_at = "deferred", now + self._schedule.min_backoff
-                current.deferred = True
-            else:
-                if report is not None:
-                    self._reports.append((message, report))
-            self._outcomes += [outcome for outcome, _ in current.failed]
+                self._reports += self._reporter.reports(message, [fate for _, fate in current.told], now)
+            except NotStored as error:
+                self._log.unreported(message, error)
+                self._retract(current, now)
+            self._outcomes += [outcome for outcome, _ in current.told]
             self._record_soon()
         if not current.deferred:
             self._finished.append(message.queue_id)
         if self._full and self._roomy:
             self._full = False
             self._changed.set()
+
+    def _retract(self, current: Round, now: float) -> None:
+        """Nobody can be told: what failed is tried, and refused, again, rather than lost in silence."""
+        for outcome, _ in current.told:
+            outcome.warned = False
+            if outcome.action == "failed":
+                outcome.action, outcome.due_at = "deferred", now + self._schedule.min_backoff
+                current.deferred = True
 
     # Maildirs
 
@@ -302,7 +324,7 @@ class Deliverer:
         self._dropping = False
         for (current, recipient), failure in zip(batch, dropping.result(), strict=True):
             if failure is None:
-                current.settle(recipient, Judgement.DELIVERED, Answer(DELIVERED, "maildir"))
+                current.settle(recipient, Judgement.DELIVERED, Answer(DELIVERED, "maildir", local=True))
             else:
                 current.settle(recipient, Judgement.DEFERRED, Answer(failure_reply(failure), "maildir", local=True))
         if not self._stopping:
@@ -324,13 +346,13 @@ class Deliverer:
         outcomes, reports, finished = self._outcomes, self._reports, self._finished
         self._outcomes, self._reports, self._finished = [], [], []
         self._store.record(
-            outcomes, [report for _, report in reports], partial(self._record_done, outcomes, reports, finished)
+            outcomes, [report.message for report in reports], partial(self._record_done, outcomes, reports, finished)
         )
 
     def _record_done(
         self,
         outcomes: list[Outcome],
-        reports: list[tuple[QueuedMessage, QueuedMessage]],
+        reports: list[Report],
         finished: list[str],
         error: BaseException | None,
     ) -> None:
@@ -341,9 +363,9 @@ class Deliverer:
             self._log.unrecorded(error)
             self._loop.call_later(PAUSE, self._record)
             return
-        for message, report in reports:
-            self._log.reported(message, report)
-            self.submit(report)
+        for report in reports:
+            self._log.reported(report)
+            self.submit(report.message)
         for queue_id in finished:
             self._log.removed(queue_id)
         if any(outcome.due_at for outcome in outcomes):

@@ -1,10 +1,11 @@
-"""Reports about mail that could not be delivered (RFC 3464, in the container of RFC 6522).
+"""Reports about what became of a message (RFC 3464, in the container of RFC 6522).
 
     From: Mail Delivery System <mailer-daemon@mx.company.com.example>
     Content-Type: multipart/report; report-type=delivery-status; ...
 
 The From field names `mailer-daemon` at our hostname: it is the report's responsible address, and so what SUBMITTER will
-say about it (RFC 4405 section 4.2 and 5.5). A report is 7-bit whatever it quotes: every server takes it.
+say about it (RFC 4405 section 4.2 and 5.5). A report is 7-bit whatever it quotes, so that every server takes it; only a
+whole message that its sender asked for (`RET=FULL`) is returned as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import textwrap
 from binascii import b2a_qp
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from enum import Enum
+from typing import Final, Literal
 
 from purport.mail.address import Mailbox
 from purport.mail.trace import date
@@ -29,6 +31,24 @@ SEVEN_BIT: Final = re.compile(rb"(?:(?!--)[\x01-\x09\x0b\x0c\x0e-\x7f]{0,998}\r\
 # What stands for itself in an internationalized address that is written in ASCII (RFC 6533 section 3).
 UNEMBEDDED: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
 
+Action = Literal["failed", "delayed", "delivered", "relayed"]  # RFC 3464 section 2.3.3
+
+
+class Kind(Enum):
+    """What a report is about; the value is how a log says it."""
+
+    FAILURE = "non-delivery"
+    DELAY = "delay"
+    SUCCESS = "delivery status"
+
+
+KIND_OF: Final[dict[Action, Kind]] = {
+    "failed": Kind.FAILURE,
+    "delayed": Kind.DELAY,
+    "delivered": Kind.SUCCESS,
+    "relayed": Kind.SUCCESS,
+}
+
 # By the subject digit of the status (RFC 3463 section 3): what a sender can do.
 ADVICE: Final = {
     "1": "Nobody there has this address. Look for a mistake in it, then send the message again.",
@@ -39,18 +59,39 @@ ADVICE: Final = {
     "6": "That server does not take what the message holds. Send it again in another format.",
     "7": "That server refused the message by its rules. Only its postmaster can say more than the answer does.",
 }
+SUBJECT: Final[dict[Action, str]] = {
+    "failed": "Not delivered to",
+    "delayed": "Not delivered yet to",
+    "delivered": "Delivered to",
+    "relayed": "Passed on to",
+}
 NO_ADVICE: Final = "Forward this report to your own postmaster if the answer does not say what to change."
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """A recipient that was given up: `status` is the enhanced code (RFC 3463), `reply` what `host` said (empty: nobody
-    was asked)."""
+class Fate:
+    """What became of a recipient: `status` is the enhanced code (RFC 3463), `reply` what `host` said (empty: nobody
+    was asked). `original` is the address as the sender wrote it, its type before it (ORCPT, RFC 3461 section 4.2)."""
 
     forward_path: Mailbox
+    action: Action
     status: str
     reply: str
     host: str = ""
+    original: str = ""
+    retry_until: float = 0.0  # of one that is delayed: seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The message that a report is about."""
+
+    queue_id: str
+    arrived_at: float  # seconds since 1970
+    reverse_path: Mailbox
+    returned: bytes  # its header section, or all of it
+    whole: bool = False  # whether it is all of it
+    envelope_id: str = ""  # ENVID (RFC 3461 section 4.4)
 
 
 def mailer_daemon(hostname: str) -> Mailbox:
@@ -58,55 +99,49 @@ def mailer_daemon(hostname: str) -> Mailbox:
     return Mailbox(DAEMON, hostname)
 
 
-def failure_report(
-    *,
-    hostname: str,
-    queue_id: str,
-    report_id: str,
-    arrived_at: float,
-    now: float,
-    reverse_path: Mailbox,
-    failed: Sequence[Failed],
-    header: bytes,
-) -> bytes:
-    """The report to `reverse_path` about the message `queue_id`, whose header section is `header`; lines end with CRLF.
+def report(*, hostname: str, report_id: str, now: float, original: Original, fates: Sequence[Fate]) -> bytes:
+    """The report to the reverse-path of `original` about `fates`, all of one kind; lines end with CRLF.
 
-    `report_id` is the queue id of the report itself. Times are seconds since 1970.
+    `report_id` is the queue id of the report itself; `now` is in seconds since 1970.
     """
     boundary = f"=_{report_id}"  # "=_" stands in no quoted-printable text (RFC 2045 section 6.7)
     written = date(now)
     top = [
         f"Date: {written}",
         f"From: Mail Delivery System <{mailer_daemon(hostname)}>",
-        f"To: <{reverse_path}>",
-        f"Subject: Not delivered to {_addresses(failed)}",
+        f"To: <{original.reverse_path}>",
+        f"Subject: {SUBJECT[fates[0].action]} {_addresses(fates)}",
         f"Message-ID: <{report_id}@{hostname}>",
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
         "Content-Type: multipart/report; report-type=delivery-status;",
         f'\tboundary="{boundary}"',
     ]
+    about = [f"Original-Envelope-Id: {_ascii(original.envelope_id)}"] if original.envelope_id else []
     status = [
+        *about,
         f"Reporting-MTA: dns; {hostname}",
-        f"X-Purport-Queue-ID: {queue_id}",
-        f"Arrival-Date: {date(arrived_at)}",
-        *(line for recipient in failed for line in _status(recipient, written)),
+        f"X-Purport-Queue-ID: {original.queue_id}",
+        f"Arrival-Date: {date(original.arrived_at)}",
+        *(line for fate in fates for line in _status(fate, written)),
     ]
     parts = (
-        _part("text/plain; charset=utf-8", _octets(_told(hostname, queue_id, failed))),
+        _part("text/plain; charset=utf-8", _octets(_told(hostname, original, fates))),
         _part("message/delivery-status", _octets(status)),
-        _part("text/rfc822-headers", _returned(header)),
+        _whole(original.returned) if original.whole else _part("text/rfc822-headers", _header(original.returned)),
     )
+    if original.whole and not original.returned.isascii():
+        top.insert(-2, "Content-Transfer-Encoding: 8bit")
     delimiter = f"\r\n--{boundary}"
     return (
         _octets(top) + b"".join(delimiter.encode() + b"\r\n" + part for part in parts) + f"{delimiter}--\r\n".encode()
     )
 
 
-def _addresses(failed: Sequence[Failed]) -> str:
+def _addresses(fates: Sequence[Fate]) -> str:
     """The recipient, or how many there are: in ASCII, within a line."""
-    address = str(failed[0].forward_path)
-    return address if len(failed) == 1 and address.isascii() else f"{len(failed)} of your recipients"
+    address = str(fates[0].forward_path)
+    return address if len(fates) == 1 and address.isascii() else f"{len(fates)} of your recipients"
 
 
 def _octets(lines: Sequence[str]) -> bytes:
@@ -121,37 +156,59 @@ def _part(content_type: str, octets: bytes) -> bytes:
     return f"Content-Type: {content_type}\r\n{field}\r\n\r\n".encode() + b2a_qp(octets)
 
 
-def _told(hostname: str, queue_id: str, failed: Sequence[Failed]) -> list[str]:
+def _whole(message: bytes) -> bytes:
+    """The message as it is: this type of part cannot be encoded (RFC 2046 section 5.2.1)."""
+    encoding = "7bit" if message.isascii() else "8bit"
+    return f"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + message
+
+
+def _told(hostname: str, original: Original, fates: Sequence[Fate]) -> list[str]:
     """The part for people: what happened, who said so, what to do."""
-    lines = [
-        f"{hostname} could not deliver your message to {'this address' if len(failed) == 1 else 'these addresses'},",
-        "and has stopped trying. No other recipient is concerned.",
-    ]
-    for recipient in failed:
-        who = f"The server {_safe(recipient.host)} answered:" if recipient.host else "The reason:"
-        lines += ["", f"<{_safe(str(recipient.forward_path))}>", f"  {who}"]
-        lines += textwrap.wrap(_safe(recipient.reply), 72, initial_indent="    ", subsequent_indent="    ")
-        advice = ADVICE.get(recipient.status[2:3], NO_ADVICE)
-        lines += textwrap.wrap(advice, 72, initial_indent="  ", subsequent_indent="  ")
-    return [
-        *lines,
-        "",
-        f"Here your message had the id {queue_id}. The header of your message is attached.",
-    ]
+    kind = KIND_OF[fates[0].action]
+    whom = "this address" if len(fates) == 1 else "these addresses"
+    if kind is Kind.FAILURE:
+        lines = [f"{hostname} could not deliver your message to {whom},"]
+        lines += ["and has stopped trying. No other recipient is concerned."]
+    elif kind is Kind.DELAY:
+        lines = [f"{hostname} could not deliver your message to {whom} yet."]
+        lines += ["It goes on trying: you need not send the message again."]
+    else:
+        lines = [f"{hostname} tells what became of your message to {whom},", "as you asked it to."]
+    for fate in fates:
+        lines += ["", f"<{_safe(str(fate.forward_path))}>"]
+        lines += textwrap.wrap(_what(fate), 72, initial_indent="  ", subsequent_indent="  ")
+        lines += textwrap.wrap(_safe(fate.reply), 72, initial_indent="    ", subsequent_indent="    ")
+        if kind is Kind.FAILURE:
+            advice = ADVICE.get(fate.status[2:3], NO_ADVICE)
+            lines += textwrap.wrap(advice, 72, initial_indent="  ", subsequent_indent="  ")
+    attached = "Your message" if original.whole else "The header of your message"
+    return [*lines, "", f"Here your message had the id {original.queue_id}. {attached} is attached."]
 
 
-def _status(recipient: Failed, written: str) -> list[str]:
-    """The fields for programs (RFC 3464 section 2.3)."""
-    lines = [
-        "",
-        f"Final-Recipient: {_typed(str(recipient.forward_path))}",
-        "Action: failed",
-        f"Status: {recipient.status}",
-    ]
-    if recipient.host:
-        lines.append(f"Remote-MTA: dns; {_ascii(recipient.host).partition('[')[0]}")
-    kind = "smtp" if recipient.host else "X-Purport"
-    return [*lines, f"Diagnostic-Code: {kind}; {_ascii(recipient.reply)}", f"Last-Attempt-Date: {written}"]
+def _what(fate: Fate) -> str:
+    """What was done about a recipient; what was said about it follows."""
+    host = _safe(fate.host)
+    if fate.action == "delivered":
+        return "It is in the mailbox:"
+    if fate.action == "relayed":
+        return f"The server {host} took it. That server does not report what it does with it. It answered:"
+    return f"The server {host} answered:" if host else "The reason:"
+
+
+def _status(fate: Fate, written: str) -> list[str]:
+    """The fields for programs (RFC 3464 section 2.3, RFC 3461 section 6.3)."""
+    lines = [""]
+    if fate.original:
+        kind, _, address = fate.original.partition(";")
+        lines.append(f"Original-Recipient: {kind}; {_ascii(address)}")
+    lines += [f"Final-Recipient: {_typed(str(fate.forward_path))}", f"Action: {fate.action}", f"Status: {fate.status}"]
+    if fate.host:
+        lines.append(f"Remote-MTA: dns; {_ascii(fate.host).partition('[')[0]}")
+    kind = "smtp" if fate.host else "X-Purport"
+    lines += [f"Diagnostic-Code: {kind}; {_ascii(fate.reply)}", f"Last-Attempt-Date: {written}"]
+    if fate.retry_until:
+        lines.append(f"Will-Retry-Until: {date(fate.retry_until)}")
+    return lines
 
 
 def _typed(address: str) -> str:
@@ -161,7 +218,7 @@ def _typed(address: str) -> str:
     return "utf-8; " + UNEMBEDDED.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
 
 
-def _returned(header: bytes) -> bytes:
+def _header(header: bytes) -> bytes:
     """The original header, no longer than its limit, cut at the end of a line, with no line end but CRLF."""
     if len(header) > HEADER_LIMIT:
         header = header[: header.rfind(b"\n", 0, HEADER_LIMIT) + 1]

@@ -185,6 +185,7 @@ class MemoryStore:
             recipient.due_at = outcome.due_at
             recipient.last_reply, recipient.last_host = outcome.reply, outcome.host
             recipient.transcript = outcome.transcript
+            recipient.warned = recipient.warned or outcome.warned
         elif outcome.action == "returned":
             one.leased = False
             recipient.due_at = outcome.due_at

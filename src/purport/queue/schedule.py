@@ -21,7 +21,7 @@ class Schedule:
     max_backoff: float = 4000.0
     # RFC 5321 section 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
     lifetime: float = 5 * DAY
-    warn_after: float = 0.0  # 0: nobody is warned
+    warn_after: float = 14400.0  # as Sendmail; 0: nobody is told
 
     def __post_init__(self) -> None:
         """Raises ValueError where the durations contradict each other."""
@@ -47,8 +47,6 @@ class Schedule:
         delay = min(self.min_backoff * 2.0**doublings, self.max_backoff)
         return min(now + delay * (1 + SPREAD * jitter), expires_at)
 
-    def warns(self, arrived_at: float, last_attempt_at: float, now: float) -> bool:
-        """Whether this attempt is the first one after the time at which the sender is to be warned;
-        `last_attempt_at` is when the one before it was (for the first attempt: `arrived_at`)."""
-        warn_at = arrived_at + self.warn_after
-        return self.warn_after > 0 and last_attempt_at < warn_at <= now
+    def warns(self, arrived_at: float, now: float) -> bool:
+        """Whether a sender who was not told yet is to be told that the message still waits."""
+        return 0 < self.warn_after <= now - arrived_at

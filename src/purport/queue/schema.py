@@ -26,7 +26,7 @@ MESSAGE: Final = (
     "id, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, body"  # in this order
 )
 RECIPIENT: Final = "message, number, leased, held, attempts, due_at, next_hop, forward_path, parameters"
-STATUS: Final = "last_reply, last_host, transcript"
+STATUS: Final = "last_reply, last_host, transcript, warned"
 
 # Each script leads from the version that is its index to the next one.
 MIGRATIONS: Final = (
@@ -65,6 +65,8 @@ MIGRATIONS: Final = (
     CREATE INDEX message_deleted ON message (deleted) WHERE deleted = 1;
     CREATE INDEX message_file ON message (file) WHERE file IS NOT NULL;
     """,
+    # Whether the sender was told that the recipient waits.
+    "ALTER TABLE recipient ADD COLUMN warned INTEGER NOT NULL DEFAULT 0",
 )
 
 

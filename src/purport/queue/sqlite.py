@@ -124,7 +124,7 @@ class SqliteStore:
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
-        the failed ones enter. With its last recipient a message and its body leave."""
+        them enter. With its last recipient a message and its body leave."""
         step = Step(reports, outcomes, done)
         self._under_way += 1
         self._stage(step)

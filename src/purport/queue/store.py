@@ -82,6 +82,7 @@ class QueuedRecipient:
     last_reply: str = ""  # what the last attempt ended with: reply or reason, in one line
     last_host: str = ""
     transcript: str = ""  # the dialogue of the last attempt that failed
+    warned: bool = False  # whether the sender was told that it is delayed
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ class Outcome:
     host: str
     due_at: float = 0.0  # for deferred: when to try again
     transcript: str = ""  # the dialogue of the failed attempt, for deferred and failed
+    warned: bool = False  # for deferred: the sender is told now
 
 
 class QueueStore(Protocol):
@@ -129,7 +131,7 @@ class QueueStore(Protocol):
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
-        the failed ones enter. With its last recipient a message and its body leave."""
+        them enter. With its last recipient a message and its body leave."""
 
     async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
         """Messages with recipients that are due and not held; those recipients are leased to the caller."""

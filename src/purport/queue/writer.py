@@ -40,7 +40,8 @@ FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite
 
 DEFER: Final = """
 UPDATE recipient
-   SET leased = 0, attempts = attempts + 1, due_at = ?, last_reply = ?, last_host = ?, transcript = ?
+   SET leased = 0, attempts = attempts + 1, due_at = ?, last_reply = ?, last_host = ?, transcript = ?,
+       warned = max(warned, ?)
  WHERE message = ? AND number = ?
 """
 RETURN: Final = "UPDATE recipient SET leased = 0, due_at = ? WHERE message = ? AND number = ?"
@@ -190,7 +191,7 @@ class Writer:
             for outcome in step.outcomes:
                 number = number_of(outcome.queue_id)
                 if outcome.action == "deferred":
-                    status = (outcome.due_at, outcome.reply, outcome.host, outcome.transcript)
+                    status = (outcome.due_at, outcome.reply, outcome.host, outcome.transcript, outcome.warned)
                     deferred.append((*status, number, outcome.number))
                 elif outcome.action == "returned":
                     returned.append((outcome.due_at, number, outcome.number))
@@ -279,9 +280,18 @@ class Writer:
 
 def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:
     """The recipient of a row of RECIPIENT and STATUS."""
-    _, number, _, _, attempts, due_at, next_hop, forward_path, parameters, reply, host, transcript = row
+    _, number, _, _, attempts, due_at, next_hop, forward_path, parameters, reply, host, transcript, warned = row
     return QueuedRecipient(
-        number, path_of(forward_path), next_hop, parameters_of(parameters), attempts, due_at, reply, host, transcript
+        number,
+        path_of(forward_path),
+        next_hop,
+        parameters_of(parameters),
+        attempts,
+        due_at,
+        reply,
+        host,
+        transcript,
+        bool(warned),
     )
 
 

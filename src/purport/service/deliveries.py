@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from purport.delivery.report import Report
 from purport.ledger.record import Delivery, DeliveryRecord, encode, printable
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
@@ -42,9 +43,13 @@ class Deliveries:
             )
         )
 
-    def reported(self, message: QueuedMessage, report: QueuedMessage) -> None:
+    def reported(self, report: Report) -> None:
         """A delivery report is in the queue."""
-        self._log.report(message.queue_id, report.queue_id)
+        self._log.report(report.queue_id, report.kind.value, report.message.queue_id)
+
+    def unreported(self, message: QueuedMessage, error: BaseException) -> None:
+        """There was no room for a report."""
+        self._log.warning(f"{message.queue_id}: the sender is not told yet: {error}")
 
     def removed(self, queue_id: str) -> None:
         """The last recipient is finished."""

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from purport.mail.address import NULL, Mailbox, ReversePath
+from purport.mail.envelope import Parameters
 from purport.mail.reply import Reply, reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing
 from purport.smtp.reply_reader import BadReply, ReplyReader
@@ -59,6 +60,16 @@ class Stage(Enum):
 CONNECT, GREETING, HELLO, RESET, MAIL, RCPT, DATA, MAIL_DATA, END_OF_DATA, QUIT = Stage
 
 
+class Addressee(Protocol):
+    """A recipient as a transaction needs it: `mail.envelope.Recipient`, or that of a queue."""
+
+    @property
+    def forward_path(self) -> Mailbox: ...
+
+    @property
+    def parameters(self) -> Parameters: ...
+
+
 @final
 class Transaction:
     """A message for some recipients, and what the server said.
@@ -72,29 +83,31 @@ class Transaction:
         "accepted",
         "data_reply",
         "end_reply",
-        "forward_paths",
         "local",
         "mail_command",
         "mail_reply",
         "message",
+        "rcpt_commands",
+        "recipients",
         "replies",
         "reverse_path",
         "stage",
         "stages",
     )
 
-    def __init__(self, reverse_path: ReversePath, forward_paths: Sequence[Mailbox], message: Outgoing) -> None:
-        if not forward_paths:
+    def __init__(self, reverse_path: ReversePath, recipients: Sequence[Addressee], message: Outgoing) -> None:
+        if not recipients:
             raise ValueError("a transaction needs a recipient")
         self.reverse_path = reverse_path
-        self.forward_paths = forward_paths
+        self.recipients = recipients
         self.message = message
         self.accepted: list[int] = []  # recipients the server said 2yz to
-        self.replies: list[Reply | None] = [None] * len(forward_paths)
-        self.stages: list[Stage] = [MAIL] * len(forward_paths)
+        self.replies: list[Reply | None] = [None] * len(recipients)
+        self.stages: list[Stage] = [MAIL] * len(recipients)
         self.stage = MAIL  # what the server has still to answer
         self.local = False
-        self.mail_command = b""
+        self.mail_command = b""  # this and the next as sent, without CRLF
+        self.rcpt_commands: list[bytes] = []
         self.mail_reply: Reply | None = None
         self.data_reply: Reply | None = None
         self.end_reply: Reply | None = None
@@ -109,11 +122,11 @@ class Transaction:
         if self.mail_reply is None:
             return [f"C: {self.mail_command.decode('ascii')}"] if self.mail_command else []
         lines = [f"C: {self.mail_command.decode('ascii')}", f"S: {self.mail_reply}"]
-        for number, (forward_path, given) in enumerate(zip(self.forward_paths, self.replies, strict=True)):
+        for number, (command, given) in enumerate(zip(self.rcpt_commands, self.replies, strict=True)):
             if number in self.accepted:
-                lines += [f"C: RCPT TO:<{forward_path}>", "S: (accepted)"]
+                lines += [f"C: {command.decode('ascii')}", "S: (accepted)"]
             elif self.stages[number] is RCPT:
-                lines += [f"C: RCPT TO:<{forward_path}>", f"S: {given}"]
+                lines += [f"C: {command.decode('ascii')}", f"S: {given}"]
         if self.data_reply is not None:
             lines += ["C: DATA", f"S: {self.data_reply}"]
         if self.end_reply is not None:
@@ -179,6 +192,7 @@ class ClientSession:
         "_hello",
         "_hello_domain",
         "_outbound",
+        "_outbound_rcpt",
         "_pending",
         "_pipelining",
         "_reader",
@@ -197,6 +211,9 @@ class ClientSession:
         self._hello_domain = hello_domain
         self._hello = ""
         self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
+        self._outbound_rcpt = [
+            (extension.keyword, extension.outbound_rcpt) for extension in extensions if extension.outbound_rcpt
+        ]
         self._reader = ReplyReader()
         self._expected: deque[Expected] = deque([(GREETING, None, 0)])  # sent and not answered
         self._pending: deque[tuple[Expected, bytes]] = deque()  # commands that wait for the reply before them
@@ -270,25 +287,25 @@ class ClientSession:
             raise RuntimeError("a transaction cannot begin here")
         try:
             mail = self._mail_command(transaction)
-            commands = [mail + b"\r\n"]
-            commands += [b"RCPT TO:<" + path_octets(path) + b">\r\n" for path in transaction.forward_paths]
+            rcpts = [self._rcpt_command(recipient) for recipient in transaction.recipients]
         except CannotForward as refusal:
             transaction.local = True
             transaction.settle(refusal.reply, MAIL)
             self._events.append(Finished(transaction))
             return
-        commands.append(b"DATA\r\n")
         transaction.mail_command = mail
+        transaction.rcpt_commands = rcpts
         self._transactions.append(transaction)
-        expected: list[Expected] = [(RCPT, transaction, number) for number in range(len(commands) - 2)]
+        commands = [mail, *rcpts, b"DATA"]
+        expected: list[Expected] = [(RCPT, transaction, number) for number in range(len(rcpts))]
         expected = [(MAIL, transaction, 0), *expected, (DATA, transaction, 0)]
         if self._unclean:
             self._unclean = False
-            commands.insert(0, b"RSET\r\n")
+            commands.insert(0, b"RSET")
             expected.insert(0, (RESET, None, 0))
         if self._pipelining:
             self._expected.extend(expected)
-            self._sending.append(b"".join(commands))
+            self._sending.append(b"\r\n".join(commands) + b"\r\n")
         else:
             self._pending.extend(zip(expected, commands, strict=True))
             self._send_pending()
@@ -468,7 +485,7 @@ class ClientSession:
         if self._pending and not self._expected:
             expected, command = self._pending.popleft()
             self._expected.append(expected)
-            self._sending.append(command)
+            self._sending.append(command + b"\r\n")
 
     def _mail_command(self, transaction: Transaction) -> bytes:
         """MAIL with what each extension adds for this message and this server. Raises CannotForward."""
@@ -477,9 +494,26 @@ class ClientSession:
         offers = self.offers
         message = transaction.message
         for keyword, outbound in self._outbound:
-            for name, value in outbound(message, offers.get(keyword)).items():
-                command += b" " + name.encode("ascii") + (b"" if value is None else b"=" + value)
+            added = outbound(message, offers.get(keyword))
+            if added:
+                command += written(added)
         return command
+
+    def _rcpt_command(self, recipient: Addressee) -> bytes:
+        """RCPT, the same way; most recipients came without parameters. Raises CannotForward."""
+        command = b"RCPT TO:<" + path_octets(recipient.forward_path) + b">"
+        parameters = recipient.parameters
+        if parameters.items:
+            for keyword, outbound in self._outbound_rcpt:
+                command += written(outbound(parameters, self.offers.get(keyword)))
+        return command
+
+
+def written(parameters: Mapping[str, bytes | None]) -> bytes:
+    """Parameters as they follow a path."""
+    return b"".join(
+        b" " + name.encode("ascii") + (b"" if value is None else b"=" + value) for name, value in parameters.items()
+    )
 
 
 def refused(given: Reply) -> bool:

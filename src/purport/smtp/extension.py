@@ -63,6 +63,7 @@ class Extension:
       the shell; it raises Rejected.
     * `outbound` gives the parameters that our client adds to MAIL. It gets what the next hop offers after the keyword,
       None where it does not offer the extension, and raises CannotForward where the message cannot go without it.
+      `outbound_rcpt` gives those of a RCPT; it gets the parameters that the recipient came with.
     """
 
     keyword: str
@@ -76,3 +77,4 @@ class Extension:
     verbs: Mapping[State, Mapping[bytes, State]] = field(default_factory=dict)
     commands: Mapping[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
     outbound: Callable[[Outgoing, str | None], Mapping[str, bytes | None]] | None = None
+    outbound_rcpt: Callable[[Parameters, str | None], Mapping[str, bytes | None]] | None = None
