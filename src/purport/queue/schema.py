@@ -7,8 +7,9 @@ recipient that is not finished. A message without recipients does not exist.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.envelope import NO_PARAMETERS, Parameters
@@ -27,6 +28,40 @@ MESSAGE: Final = (
 )
 RECIPIENT: Final = "message, number, leased, held, attempts, due_at, next_hop, forward_path, parameters"
 STATUS: Final = "last_reply, last_host, transcript, warned"
+
+# A row of the view `change` is a change, and triggers carry it out: so a group of changes of any mix is one statement,
+# and that is a transaction by itself. Around each statement the writer has to win the interpreter's lock back from a
+# busy event loop several times, which takes longer than the statement.
+ACCEPT: Final = 1  # a message with its first recipient enters
+FURTHER: Final = 2  # another recipient of it
+FINISH: Final = 3  # a recipient leaves, and with the last one the message
+ARRIVAL: Final = "number, leased, held, attempts, due_at, next_hop, forward_path, rcpt_parameters"
+CHANGE: Final = f"kind, {MESSAGE}, {ARRIVAL}"
+
+
+NO_MESSAGE: Final = (None,) * MESSAGE.count(",")  # after the id
+NO_RECIPIENT: Final = (None,) * ARRIVAL.count(",")  # after the number
+
+
+def columns(names: str, form: str) -> str:
+    """Each name of a list of columns in a form such as `NEW.{}`."""
+    return ", ".join(form.format(name) for name in names.split(", "))
+
+
+CHANGES: Final = f"""
+    CREATE TEMP VIEW change AS SELECT {columns(CHANGE, "NULL AS {}")};
+    CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON change WHEN NEW.kind = {ACCEPT} BEGIN
+        INSERT INTO message ({MESSAGE}) VALUES ({columns(MESSAGE, "NEW.{}")});
+        INSERT INTO recipient ({RECIPIENT}) VALUES (NEW.id, {columns(ARRIVAL, "NEW.{}")});
+    END;
+    CREATE TEMP TRIGGER further INSTEAD OF INSERT ON change WHEN NEW.kind = {FURTHER} BEGIN
+        INSERT INTO recipient ({RECIPIENT}) VALUES (NEW.id, {columns(ARRIVAL, "NEW.{}")});
+    END;
+    CREATE TEMP TRIGGER finish INSTEAD OF INSERT ON change WHEN NEW.kind = {FINISH} BEGIN
+        DELETE FROM recipient WHERE message = NEW.id AND number = NEW.number;
+        DELETE FROM message WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = NEW.id);
+    END;
+"""
 
 # Each script leads from the version that is its index to the next one.
 MIGRATIONS: Final = (
@@ -106,6 +141,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = OFF")
     connection.execute("PRAGMA cache_size = -8192")
     migrate(connection)
+    connection.executescript(CHANGES)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -155,12 +191,16 @@ def reverse_path_of(text: str | None) -> ReversePath:
     return NULL if text is None else path_of(text)
 
 
-def message_row(message: QueuedMessage, number: int, place: tuple[int, int] | None) -> tuple[Any, ...]:
-    """The values of MESSAGE."""
+def arrival(
+    message: QueuedMessage, number: int, place: tuple[int, int] | None
+) -> Iterator[tuple[int | float | str | bytes | None, ...]]:
+    """The changes that make a message enter; `place` is that of its body where it is in a file."""
     body = message.body
     file, offset, octets = (None, None, body.octets()) if place is None else (*place, None)
     path = message.reverse_path
-    return (
+    first, *others = message.recipients
+    yield (
+        ACCEPT,
         number,
         message.arrived_at,
         message.expires_at,
@@ -172,13 +212,20 @@ def message_row(message: QueuedMessage, number: int, place: tuple[int, int] | No
         file,
         offset,
         octets,
+        *recipient_row(message, first),
     )
+    for recipient in others:
+        yield (FURTHER, number, *NO_MESSAGE, *recipient_row(message, recipient))
 
 
-def recipient_row(message: QueuedMessage, number: int, recipient: QueuedRecipient) -> tuple[Any, ...]:
-    """The values of RECIPIENT for a fresh message."""
+def departure(number: int, recipient: int) -> tuple[int | None, ...]:
+    """The change that makes a recipient leave."""
+    return (FINISH, number, *NO_MESSAGE, recipient, *NO_RECIPIENT)
+
+
+def recipient_row(message: QueuedMessage, recipient: QueuedRecipient) -> tuple[int | float | str | bytes | None, ...]:
+    """The values of ARRIVAL for a fresh message."""
     return (
-        number,
         recipient.number,
         0 if message.held else 1,
         1 if message.held else 0,

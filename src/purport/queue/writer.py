@@ -1,14 +1,14 @@
 """What one transaction of the SQLite store does: many steps, few statements.
 
-Every call of sqlite3 gives the interpreter's lock away and has to win it back from the event loop, so a group is
-written with one statement for each table and kind, whatever the number of its messages.
+Every call of sqlite3 gives the interpreter's lock away and has to win it back from the event loop, so a group is one
+statement, whatever it holds (`CHANGES` in schema.py); what is seldom takes a transaction of several.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -18,14 +18,16 @@ from purport.queue.body import FileBody, MemoryBody
 from purport.queue.body_files import check_room, file_path
 from purport.queue.queue_id import number_of, queue_id_of
 from purport.queue.schema import (
+    CHANGE,
     MESSAGE,
     PAGE_SIZE,
     RECIPIENT,
     STATUS,
-    message_row,
+    arrival,
+    columns,
+    departure,
     parameters_of,
     path_of,
-    recipient_row,
     reverse_path_of,
 )
 from purport.queue.store import Body, Done, NoSpace, NotStored, Outcome, QueuedMessage, QueuedRecipient, StorageFault
@@ -141,16 +143,25 @@ class Writer:
 
     def _transaction(self, jobs: Sequence[Job]) -> dict[int, int]:
         steps = [job for job in jobs if isinstance(job, Step)]
-        self._execute("BEGIN IMMEDIATE")
-        filed = self._insert(steps)
-        gone = self._settle(steps, filed)
-        for job in jobs:
-            if isinstance(job, Ask):
-                job.run(self)
-        self._execute("COMMIT")
+        changes, filed = self._arrivals(steps)
+        finished, deferred, returned = outcomes_of(steps)
+        changes += [departure(*which) for which in finished]
+        if len(steps) < len(jobs) or deferred or returned or len(changes) > ROWS:
+            self._execute("BEGIN IMMEDIATE")
+            for start in range(0, len(changes), ROWS):
+                self._change(changes[start : start + ROWS])
+            self._many(DEFER, deferred)
+            self._many(RETURN, returned)
+            for job in jobs:
+                if isinstance(job, Ask):
+                    job.run(self)
+            self._execute("COMMIT")
+        elif changes:
+            self._change(changes)  # one statement is a transaction by itself
         self._filed |= filed
         self.logged += PAGES_OF_GROUP * PAGE_SIZE
-        return self._forget(gone)
+        with_file = {number for number, _ in finished if number in self._filed}
+        return self._forget([number for number in with_file if not self._exists(number)])
 
     def _roll_back(self) -> None:
         try:
@@ -162,10 +173,9 @@ class Writer:
         """The references that end with these messages."""
         return Counter(self._filed.pop(number) for number in gone)
 
-    def _insert(self, steps: Sequence[Step]) -> dict[int, int]:
-        """Insert the messages of all steps; gives those that have files."""
-        messages: list[Row] = []
-        recipients: list[Row] = []
+    def _arrivals(self, steps: Sequence[Step]) -> tuple[list[Row], dict[int, int]]:
+        """The changes that make the messages of all steps enter, and the files of those that have one."""
+        changes: list[Row] = []
         filed: dict[int, int] = {}
         for step in steps:
             for message in step.messages:
@@ -176,51 +186,14 @@ class Writer:
                 else:
                     self.logged += message.body.size
                 self.logged += PAGE_SIZE
-                messages.append(message_row(message, number, place))
-                recipients += [recipient_row(message, number, recipient) for recipient in message.recipients]
-        self._each("INSERT INTO message (" + MESSAGE + ") VALUES ", messages)
-        self._each("INSERT INTO recipient (" + RECIPIENT + ") VALUES ", recipients)
-        return filed
+                changes += arrival(message, number, place)
+        return changes, filed
 
-    def _settle(self, steps: Sequence[Step], filed: Mapping[int, int]) -> list[int]:
-        """Do what the outcomes of all steps say; gives the messages with files that left."""
-        finished: list[tuple[int, int]] = []
-        deferred: list[Row] = []
-        returned: list[Row] = []
-        for step in steps:
-            for outcome in step.outcomes:
-                number = number_of(outcome.queue_id)
-                if outcome.action == "deferred":
-                    status = (outcome.due_at, outcome.reply, outcome.host, outcome.transcript, outcome.warned)
-                    deferred.append((*status, number, outcome.number))
-                elif outcome.action == "returned":
-                    returned.append((outcome.due_at, number, outcome.number))
-                else:
-                    finished.append((number, outcome.number))
-        if deferred:
-            self._many(DEFER, deferred)
-        if returned:
-            self._many(RETURN, returned)
-        if not finished:
-            return []
-        self._each("DELETE FROM recipient WHERE (message, number) IN (VALUES ", finished, ")")
-        touched = sorted({number for number, _ in finished})
-        self._each(
-            "DELETE FROM message WHERE id IN (VALUES ",
-            [(number,) for number in touched],
-            ") AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = id)",
-        )
-        with_file = [number for number in touched if number in self._filed or number in filed]
-        return [number for number in with_file if not self._exists(number)]
+    def _change(self, changes: Sequence[Row]) -> None:
+        self._execute(statement(len(changes)), tuple(chain.from_iterable(changes)))
 
     def _exists(self, number: int) -> bool:
         return self._execute("SELECT 1 FROM message WHERE id = ?", (number,)).fetchone() is not None
-
-    def _each(self, before: str, rows: Sequence[Row], after: str = "") -> None:
-        """Run one statement for up to ROWS rows at a time."""
-        for start in range(0, len(rows), ROWS):
-            part = rows[start : start + ROWS]
-            self._execute(statement(before, len(part[0]), len(part), after), tuple(chain.from_iterable(part)))
 
     # Questions
 
@@ -242,8 +215,8 @@ class Writer:
         )
         for row in rows.fetchall():
             recipients[row[0]].append(recipient_of(row))
-        columns = f"SELECT {MESSAGE} FROM message WHERE id IN ({which})"
-        found = {row[0]: row for row in self._execute(columns, tuple(numbers))}
+        select = f"SELECT {MESSAGE} FROM message WHERE id IN ({which})"
+        found = {row[0]: row for row in self._execute(select, tuple(numbers))}
         return [self._message(found[number], recipients[number]) for number in numbers]
 
     def _message(self, row: Row, recipients: list[QueuedRecipient]) -> QueuedMessage:
@@ -295,11 +268,30 @@ def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:
     )
 
 
+def outcomes_of(steps: Sequence[Step]) -> tuple[list[tuple[int, int]], list[Row], list[Row]]:
+    """What the outcomes of all steps come to: recipients that are finished (message and number), and the values of
+    DEFER and of RETURN."""
+    finished: list[tuple[int, int]] = []
+    deferred: list[Row] = []
+    returned: list[Row] = []
+    for step in steps:
+        for outcome in step.outcomes:
+            number = number_of(outcome.queue_id)
+            if outcome.action == "deferred":
+                status = (outcome.due_at, outcome.reply, outcome.host, outcome.transcript, outcome.warned)
+                deferred.append((*status, number, outcome.number))
+            elif outcome.action == "returned":
+                returned.append((outcome.due_at, number, outcome.number))
+            else:
+                finished.append((number, outcome.number))
+    return finished, deferred, returned
+
+
 @cache
-def statement(before: str, columns: int, rows: int, after: str) -> str:
-    """A statement with so many rows of so many values."""
-    row = "(" + ", ".join("?" * columns) + ")"
-    return before + ", ".join([row] * rows) + after
+def statement(rows: int) -> str:
+    """The statement that makes so many changes."""
+    row = f"({columns(CHANGE, '?')})"
+    return f"INSERT INTO change ({CHANGE}) VALUES " + ", ".join([row] * rows)
 
 
 def not_stored(error: sqlite3.Error) -> NotStored:
