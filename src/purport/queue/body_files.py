@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,7 +25,7 @@ from purport.queue.store import NoSpace, NotStored, StorageFault
 # What a file may grow to before the next one is begun. One message that stays for days keeps its whole file:
 # this is the most space it can waste.
 FILE_LIMIT: Final = 4 * 1024 * 1024
-GROUP_LIMIT: Final = 8 * 1024 * 1024  # octets that share a sync: bounds how long the first of them waits
+GROUP_LIMIT: Final = 8 * 1024 * 1024  # octets that share a sync, or a little more: how long the first of them waits
 SPARE_FILES: Final = 2  # empty files kept for reuse: their blocks and names are on the disk already
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -64,6 +64,20 @@ def write_all(descriptor: int, octets: bytes | bytearray, offset: int) -> None:
         written = os.pwrite(descriptor, view, offset)
         view = view[written:]
         offset += written
+
+
+def write_together(descriptor: int, pieces: Sequence[bytes], offset: int) -> int:
+    """Write all pieces one after the other at `offset`, in one call where the disk takes it; how many octets they are.
+    Raises OSError."""
+    written = os.pwritev(descriptor, pieces, offset)
+    at = 0
+    for piece in pieces:
+        end = at + len(piece)
+        if end > written:
+            begin = max(at, written)
+            write_all(descriptor, piece[begin - at :], offset + begin)
+        at = end
+    return at
 
 
 @final
@@ -187,9 +201,7 @@ class BodyFiles:
         if self._offset >= FILE_LIMIT or self._current == 0:
             self._begin_file()
         start = self._offset
-        for append in group:
-            write_all(self._descriptor, append.octets, self._offset)
-            self._offset += len(append.octets)
+        self._offset += write_together(self._descriptor, [append.octets for append in group], start)
         os.fdatasync(self._descriptor)
         self._safe = self._offset
         number = self._current

@@ -19,6 +19,7 @@ from purport.queue.body_files import check_room, not_stored, sync_folder, write_
 from purport.queue.store import HEAD_LIMIT, NotStored, StorageFault
 
 PIECE: Final = 65536  # octets that are worth a hand-over to a thread
+SMALL: Final = 4096  # octets of a piece that is copied sooner rather than kept as an object of its own
 CONGESTED: Final = 262144  # octets that wait for the disk; two such pieces and the head stay under 1 MiB
 
 Tell = Callable[[Callable[[NotStored | None], None], NotStored | None], None]  # runs a function in the loop's thread
@@ -28,13 +29,13 @@ Tell = Callable[[Callable[[NotStored | None], None], NotStored | None], None]  #
 class DiskSpool:
     """A spool of the SQLite store."""
 
-    __slots__ = ("_file", "_limit", "_octets", "_open_file", "size")
+    __slots__ = ("_file", "_limit", "_open_file", "_pieces", "size")
 
     def __init__(self, limit: int, open_file: Callable[[], SpoolFile]) -> None:
         """Up to `limit` octets stay in memory, then `open_file()` gives a file."""
         self.size = 0
         self._limit = limit
-        self._octets: bytes | bytearray = b""  # all of it, or the head once there is a file
+        self._pieces: list[bytes | bytearray] = []  # all of it, or the head once there is a file
         self._open_file = open_file
         self._file: SpoolFile | None = None
 
@@ -56,37 +57,50 @@ class DiskSpool:
         if self._file is not None:
             self._file.write(octets)
         elif self.size <= self._limit:
-            if not self._octets:
-                self._octets = octets  # most messages come in one piece: no copy
-            elif isinstance(self._octets, bytearray):
-                self._octets += octets
-            else:
-                self._octets = bytearray(self._octets) + octets
+            self._keep(octets)
         else:
             self._file = self._open_file()
-            self._file.write(self._octets)
+            self._file.write(self._whole())
             self._file.write(octets)
-            room = HEAD_LIMIT - len(self._octets)
-            self._octets = bytes(self._octets[:HEAD_LIMIT]) + octets[: max(0, room)]
+            self._pieces = [(self._whole() + octets[:HEAD_LIMIT])[:HEAD_LIMIT]]
 
     def head(self, limit: int) -> bytes:
         """The first `limit` octets at most, and HEAD_LIMIT at most."""
-        return bytes(self._octets[: min(limit, HEAD_LIMIT)])
+        return self._whole()[: min(limit, HEAD_LIMIT)]
 
     def discard(self) -> None:
         """Drop everything; also when called twice or after an error. Not after `body`."""
-        self._octets = b""
+        self._pieces = []
         if self._file is not None:
             self._file.discard()
             self._file = None
 
     def body(self) -> MemoryBody | FileBody:
         """The octets as a body; the spool holds nothing any more."""
-        file, octets = self._file, self._octets
-        self._file, self._octets = None, b""
+        file, octets = self._file, self._whole()
+        self._file, self._pieces = None, []
         if file is None:
-            return MemoryBody(bytes(octets))
+            return MemoryBody(octets)
         return FileBody(file.number, file.path, 0, self.size, in_memory=False)
+
+    def _keep(self, octets: bytes) -> None:
+        """Large pieces stay as they are until they are joined, once; small ones, of which there may be thousands, are
+        put together."""
+        pieces = self._pieces
+        if not pieces or len(octets) >= SMALL:
+            pieces.append(octets)
+        elif isinstance(pieces[-1], bytearray):
+            pieces[-1] += octets
+        else:
+            pieces.append(bytearray(octets))
+
+    def _whole(self) -> bytes:
+        pieces = self._pieces
+        if len(pieces) == 1 and isinstance(pieces[0], bytes):
+            return pieces[0]
+        whole = b"".join(pieces)
+        self._pieces = [whole]
+        return whole
 
 
 @final
