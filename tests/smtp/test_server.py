@@ -58,6 +58,7 @@ def test_the_ehlo_reply_has_what_is_built_in_its_order() -> None:
             "250-SIZE 52428800",
             "250-8BITMIME",
             "250-ENHANCEDSTATUSCODES",
+            "250-CHUNKING",
             "250 SUBMITTER",
         ]
     ]

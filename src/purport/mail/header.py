@@ -23,6 +23,7 @@ LINE: Final = re.compile(
     rb"(?:([!-9;-~]+)([ \t]*):[^\n]*\n?(?:[ \t][^\n]*\n?)*)|(?:\r?\n)|(?:[^\n]*\n?(?:[ \t][^\n]*\n?)*)"
 )
 FOLD: Final = re.compile(rb"\r?\n")
+EMPTY_LINE: Final = re.compile(rb"(?:\A|\n)\r?\n")
 
 
 @final
@@ -94,6 +95,13 @@ class Header:
             if field.name == name:
                 return field
         return None
+
+
+def header_ends(octets: bytes) -> int:
+    """How many octets of a message are header, the empty line included; -1 where its end is not among these octets, or
+    lies beyond HEADER_LIMIT."""
+    found = EMPTY_LINE.search(octets, 0, HEADER_LIMIT)
+    return -1 if found is None else found.end()
 
 
 def read_header(octets: bytes, *, limit: int = HEADER_LIMIT, fields_limit: int = FIELDS_LIMIT) -> Header:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from purport.smtp.extension import Extension
-from purport.smtp.extensions import eightbitmime, enhancedstatuscodes, pipelining, size, submitter, xclient
+from purport.smtp.extensions import (
+    chunking,
+    eightbitmime,
+    enhancedstatuscodes,
+    pipelining,
+    size,
+    submitter,
+    xclient,
+)
 
 ALL: Final[tuple[Extension, ...]] = (
     pipelining.EXTENSION,
     size.EXTENSION,
     eightbitmime.EXTENSION,
     enhancedstatuscodes.EXTENSION,
+    chunking.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
