@@ -59,6 +59,7 @@ def test_the_ehlo_reply_has_what_is_built_in_its_order() -> None:
             "250-8BITMIME",
             "250-ENHANCEDSTATUSCODES",
             "250-CHUNKING",
+            "250-BINARYMIME",
             "250 SUBMITTER",
         ]
     ]
@@ -202,7 +203,11 @@ def test_refusals_of_the_shell_count_as_errors_and_an_accepted_message_takes_the
 @pytest.mark.parametrize("over", [0, 1])
 @pytest.mark.parametrize(
     ("start", "limit"),
-    [(b"NOOP ", 512), (b"RCPT TO:<bob@company.com.example> X=", 512), (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 459)],
+    [
+        (b"NOOP ", 512),
+        (b"RCPT TO:<bob@company.com.example> X=", 512),
+        (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 16 + 459),
+    ],
     ids=["NOOP", "RCPT", "MAIL"],
 )
 def test_t20_a_line_may_be_as_long_as_its_extensions_say(start: bytes, limit: int, over: int) -> None:

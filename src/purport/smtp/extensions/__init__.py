@@ -6,6 +6,7 @@ from typing import Final
 
 from purport.smtp.extension import Extension
 from purport.smtp.extensions import (
+    binarymime,
     chunking,
     eightbitmime,
     enhancedstatuscodes,
@@ -21,6 +22,7 @@ ALL: Final[tuple[Extension, ...]] = (
     eightbitmime.EXTENSION,
     enhancedstatuscodes.EXTENSION,
     chunking.EXTENSION,
+    binarymime.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
