@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.peers import wait_for
+from support.peers import require_peer, wait_for
+from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
 
 SETTINGS = """
@@ -234,3 +235,46 @@ def test_a_chunk_that_waits_for_dns_holds_what_follows(server: PurportServer) ->
         said = [client.reply() for _ in range(4)]
         assert [text[:3] for text in said] == ["250"] * 4, said
         assert time.monotonic() - begun < 30
+
+
+ANY = b"From: alice@example.com\r\nSubject: %s\r\nContent-Transfer-Encoding: binary\r\n\r\n" + bytes(range(256)) * 2000
+
+
+def test_a_binary_message_passes_two_servers_and_arrives_to_the_octet(server: PurportServer, tmp_path: Path) -> None:
+    (tmp_path / "zone.json").write_text(json.dumps(ZONE))
+    relay = (
+        f'[[domain]]\nname = "company.com.example"\ndeliver = "smtp:127.0.0.1:{server.port}"\n\n'
+        '[dns]\nzone = "zone.json"\n'
+    )
+    message = ANY.replace(b"%s", b"binary")
+    with purport_server(tmp_path, relay) as first, Client(first) as client:
+        client.begin(MAIL + b" BODY=BINARYMIME")
+        assert client.say(b"DATA\r\n").startswith("503 5.5.1 ")
+        assert client.bdat(message[:70001]) == "250 2.0.0 Ok"
+        assert client.bdat(message[70001:], last=True).startswith("250 2.0.0 Ok: queued as ")
+        wait_for(lambda: "status=sent" in first.log(), what="the delivery")
+    wait_for(lambda: arrived(server, b"Subject: binary"))
+    (found,) = arrived(server, b"Subject: binary")
+    assert found.endswith(message)
+
+
+@pytest.mark.peer
+def test_a_binary_message_is_returned_where_the_next_hop_does_not_take_it(tmp_path: Path) -> None:
+    require_peer("postfix")  # offers CHUNKING, and no BINARYMIME
+    postfix = Postfix({"mydestination": "", "relay_domains": "company.com.example", "relay_transport": "discard"})
+    (tmp_path / "zone.json").write_text(json.dumps(ZONE))
+    settings = (
+        f'[[domain]]\nname = "company.com.example"\ndeliver = "smtp:127.0.0.1:{postfix.port}"\n\n'
+        '[[domain]]\nname = "example.com"\n\n[dns]\nzone = "zone.json"\n'
+    )
+    try:
+        with purport_server(tmp_path, settings) as first, Client(first) as client:
+            client.begin(MAIL + b" BODY=BINARYMIME")
+            assert client.bdat(ANY.replace(b"%s", b"any\rthing"), last=True).startswith("250 2.0.0 Ok: queued as ")
+            wait_for(lambda: arrived(first, b"delivery-status"), what="the report")
+            (report,) = arrived(first, b"delivery-status")
+            assert b"Status: 5.6.3" in report
+            assert b"\r" not in report
+            assert "BODY=" not in postfix.log()
+    finally:
+        postfix.stop()
