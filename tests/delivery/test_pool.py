@@ -562,13 +562,13 @@ CAPRICES = [
 @on_loop
 async def test_whatever_servers_do_each_recipient_is_settled_once(seed):
     chance = random.Random(seed)
-    offers = ("PIPELINING",) if seed % 2 else ()
+    offers = [("CHUNKING",), ("PIPELINING",), ("PIPELINING", "CHUNKING"), ()][seed % 4]
     async with (
         ScriptedServer(*offers, address="127.0.0.2") as first,
         ScriptedServer(*offers, address="127.0.0.3", port=first.port) as second,
     ):
         for server in (first, second):
-            for beginning in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET"):
+            for beginning in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", ".", "RSET"):
                 if chance.random() < 0.7:
                     usual = {"GREETING": "220 mx", "DATA": "354 Go"}.get(beginning, "250 Ok")
                     odd = [chance.choice(CAPRICES) if chance.random() < 0.4 else usual for _ in range(30)]
@@ -577,7 +577,7 @@ async def test_whatever_servers_do_each_recipient_is_settled_once(seed):
         patience = Patience(*[0.3] * 9, idle=0.05)
         async with Outside(StaticResolver(TWO_HOSTS), settings, patience) as outside:
             for number in range(40):
-                outside.send("mx:company.com.example", a_message(f"a{number}", f"b{number}"))
+                outside.send("mx:company.com.example", a_message(f"a{number}", f"b{number}", whole=number % 2 == 0))
                 await asyncio.sleep(0)
             await outside.outcomes(80)
             await asyncio.sleep(0.01)

@@ -223,3 +223,58 @@ def test_no_other_message_leaves_with_a_bare_line_ending(pieces: list[bytes]) ->
     assert b"\n" not in without
     octets = b"".join(pieces)
     assert sent == octets or b"\r" in octets.replace(b"\r\n", b"") or b"\n" in octets.replace(b"\r\n", b"")
+
+
+# Any replies
+
+SAID = st.sampled_from(
+    [OK, b"550 no\r\n", b"452-later\r\n452 later\r\n", b"421 bye\r\n", b"354 go\r\n", b"250 yes\r\n"]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(said=st.lists(SAID, max_size=14), pipelined=st.booleans(), cuts=st.lists(st.integers(0, 120), max_size=5))
+def test_whatever_is_said_in_whatever_cut_each_recipient_has_one_reply(
+    said: list[bytes], pipelined: bool, cuts: list[int]
+) -> None:
+    octets = b"".join(said)
+    whole = outcomes(pipelined, [octets])
+    ends = [*sorted(min(cut, len(octets)) for cut in cuts), len(octets)]
+    assert outcomes(pipelined, [octets[a:b] for a, b in zip([0, *ends], ends, strict=False)]) == whole
+
+
+def outcomes(pipelined: bool, pieces: list[bytes]) -> tuple[list[int], bytes]:
+    """Two transactions of two recipients over one connection that ends: all replies, and all that was sent."""
+    session = ClientSession("client.example", ALL)
+    waiting = [Transaction(ALICE, (BOB, CAROL), Outgoing(100)) for _ in range(2)]
+    begun: list[Transaction] = []
+    sent = b""
+    finished: list[Transaction] = []
+    for piece in [PIPELINED if pipelined else ALONE, *pieces, None]:
+        try:
+            if piece is None:
+                session.abandon(reply(450, "4.4.2", "lost"))
+            else:
+                session.receive(piece)
+            while True:
+                if waiting and session.can_begin:
+                    begun.append(waiting.pop(0))
+                    session.begin(begun[-1])
+                event = session.next_event()
+                if event is None:
+                    break
+                if isinstance(event, GoAhead):
+                    session.send_data(b"header\r\n\r\n")
+                    session.send_data(b"body\r\n")
+                    session.end_data()
+                elif isinstance(event, Finished):
+                    finished.append(event.transaction)
+        except BadReply as bad:
+            session.abandon(bad.reply)
+            while (event := session.next_event()) is not None:
+                if isinstance(event, Finished):
+                    finished.append(event.transaction)
+        sent += b"".join(session.to_send())
+    assert finished == begun
+    assert all(len(codes(transaction)) == 2 for transaction in begun)
+    return [code for transaction in begun for code in codes(transaction)], sent

@@ -468,10 +468,11 @@ class Connection(asyncio.Protocol):
         fault = event.fault or transaction.fault
         if fault is not None:
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
-        if transaction.message is not None:
+        if transaction.message is not None or transaction.searched >= HEADER_LIMIT:
             return replies.OK
         head = spool.head(HEADER_LIMIT)
-        if header_ends(head) < 0:
+        if header_ends(head, transaction.searched) < 0:
+            transaction.searched = len(head)
             return replies.OK
         header = read_header(head)
         return self._when(
