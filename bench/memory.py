@@ -64,6 +64,26 @@ def large_message(pid: int, port: int, size: int) -> int:
     return peak(pid) - before
 
 
+def chunked_message(pid: int, port: int, size: int) -> tuple[int, float]:
+    """The same for a message in one chunk (RFC 3030), and how many octets a second were taken."""
+    head = b"From: <alice@example.com>\r\nSubject: chunks\r\n\r\n"
+    large = head + (b"x" * 76 + b"\r\n") * (size // 78)
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail(SENDER, [RECIPIENT], head)
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+        before = peak(pid)
+        begun = time.perf_counter()
+        client.mail(SENDER)
+        client.rcpt(RECIPIENT)
+        client.send(b"BDAT %d LAST\r\n" % len(large))
+        client.send(large)
+        code, text = client.getreply()
+        took = time.perf_counter() - begun
+    if code != 250:
+        raise RuntimeError(f"the message in chunks was not taken: {text!r}")
+    return peak(pid) - before, len(large) / took
+
+
 def peak(pid: int) -> int:
     """The peak of a process's resident memory, octets."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -168,6 +168,7 @@ def memory_rows(runs: int, scale: float) -> list[Row]:
     with servers.purport() as server:
         growth = memory.large_message(server.pid, server.port, 10 * 1024 * 1024)
         forged = memory.forged_message(server.port, 5 * 1024 * 1024)
+        chunked, rate = memory.chunked_message(server.pid, server.port, 100 * 1024 * 1024)
     start = memory.help_seconds()
     return [
         (
@@ -183,6 +184,13 @@ def memory_rows(runs: int, scale: float) -> list[Row]:
             "",
             "",
             verdict(growth / 2**20, 10, at_most=True),
+        ),
+        (
+            "more memory while a 100 MiB message passes in one chunk (BDAT)",
+            f"{chunked / 2**20:.2f} MiB; {rate / 1e6:.0f} MB/s",
+            "",
+            "",
+            verdict(chunked / 2**20, 10, at_most=True),
         ),
         (
             "octets taken from the client of a forged 5 MiB message with SUBMITTER",

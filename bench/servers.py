@@ -33,6 +33,7 @@ check_pra = "always"
 on_fail = "reject"
 
 [limits]
+message_size = 200000000
 connections = 20000
 connections_per_client = 1000
 

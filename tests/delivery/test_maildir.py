@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from purport.delivery.maildir import OPEN_FILES, Drop, deliver_many, file_name, folder_name, folder_of
 from purport.mail.address import NULL, Mailbox, ReversePath
-from purport.mail.envelope import NO_PARAMETERS
+from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.queue.body import MemoryBody
 from purport.queue.store import Body, QueuedMessage
 
@@ -74,6 +74,16 @@ def test_a_message_is_in_new_with_its_envelope_and_trace_on_top(tmp_path: Path) 
     )
     assert len(files(tmp_path)) == 1
     assert place.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_binary_message_stays_as_it_is_to_the_octet(tmp_path: Path, whole: bool) -> None:
+    octets = b"From: alice@example.com\r\n\r\n" + bytes(range(256)) + b"\r\r\n\n\r"
+    given = drop(octets if whole else Pieces(octets[:30], octets[30:]))
+    given.message.parameters = Parameters((("BODY", b"BINARYMIME"),))
+    assert deliver_many(tmp_path, [given]) == [None]
+    (name,) = files(tmp_path)
+    assert (tmp_path / name).read_bytes().endswith(TRACE + octets)
 
 
 def test_a_reader_of_maildirs_reads_it(tmp_path: Path) -> None:

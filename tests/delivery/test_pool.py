@@ -118,6 +118,59 @@ async def test_a_body_on_disk_is_sent_piece_by_piece():
         assert server.messages == [message.trace + body]
 
 
+BIG = b"From: alice@example.com\r\n\r\n" + (b"." + b"y" * 70 + b"\r\n") * 20_000
+
+
+@pytest.mark.parametrize("offers", [("CHUNKING",), ("PIPELINING", "CHUNKING")])
+@pytest.mark.parametrize("whole", [True, False])
+@on_loop
+async def test_header_and_body_go_in_chunks_where_they_are_taken(offers, whole):
+    async with ScriptedServer(*offers) as server, Outside() as outside:
+        message = a_message(body=BIG, whole=whole)
+        outside.send(here(server), message)
+        outside.send(here(server), a_message())
+        await outside.outcomes(1)
+        await server.until(lambda: len(server.messages) == 2)
+        assert sorted(server.messages, key=len) == [message.trace + MESSAGE, message.trace + BIG]
+        chunks = [command for command in server.commands if command.startswith("BDAT")]
+        header = len(message.trace) + len(b"From: alice@example.com\r\n\r\n")
+        assert f"BDAT {header}" in chunks
+        assert sum(command.endswith("LAST") for command in chunks) == 2
+        assert len(chunks) == (4 if whole else 3 + len(BIG) // 65536 + 1)
+        assert "DATA" not in server.commands
+
+
+@pytest.mark.parametrize("offers", [("CHUNKING",), ("PIPELINING", "CHUNKING")])
+@on_loop
+async def test_a_message_refused_at_its_header_is_not_sent_on(offers):
+    async with ScriptedServer(*offers) as server, Outside() as outside:
+        server.on("BDAT", "550 5.7.1 Submitter does not match header.", "503 5.5.1 Bad sequence")
+        message = a_message()
+        message.body = body = Endless()
+        job = Job(message, message.recipients, here(server), in_memory(message, MESSAGE), outside._settle)
+        outside.pool.deliver(job)
+        assert await outside.outcomes() == {
+            "bob": (Judgement.FAILED, "550 5.7.1 Submitter does not match header."),
+        }
+        assert body.read < 32_000_000
+        assert "BDAT" in outside.settled[0][2].transcript
+
+
+@on_loop
+async def test_the_connection_goes_on_after_a_message_that_was_refused_at_a_chunk():
+    async with (
+        ScriptedServer("PIPELINING", "CHUNKING") as server,
+        Outside(settings=PoolSettings(per_destination=1)) as outside,
+    ):
+        server.on("BDAT", "452 4.3.1 Full", "503 5.5.1 Bad sequence", "250 2.0.0 Ok")
+        outside.send(here(server))
+        await outside.outcomes()
+        outside.send(here(server), a_message("carol"))
+        await server.until(lambda: server.messages)
+        assert len(server.connections) == 1
+        assert "RSET" in server.commands
+
+
 @on_loop
 async def test_messages_share_a_connection_and_their_commands_leave_together():
     async with ScriptedServer("PIPELINING") as server, Outside(settings=PoolSettings(per_destination=1)) as outside:
@@ -509,13 +562,13 @@ CAPRICES = [
 @on_loop
 async def test_whatever_servers_do_each_recipient_is_settled_once(seed):
     chance = random.Random(seed)
-    offers = ("PIPELINING",) if seed % 2 else ()
+    offers = [("CHUNKING",), ("PIPELINING",), ("PIPELINING", "CHUNKING"), ()][seed % 4]
     async with (
         ScriptedServer(*offers, address="127.0.0.2") as first,
         ScriptedServer(*offers, address="127.0.0.3", port=first.port) as second,
     ):
         for server in (first, second):
-            for beginning in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET"):
+            for beginning in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", ".", "RSET"):
                 if chance.random() < 0.7:
                     usual = {"GREETING": "220 mx", "DATA": "354 Go"}.get(beginning, "250 Ok")
                     odd = [chance.choice(CAPRICES) if chance.random() < 0.4 else usual for _ in range(30)]
@@ -524,7 +577,7 @@ async def test_whatever_servers_do_each_recipient_is_settled_once(seed):
         patience = Patience(*[0.3] * 9, idle=0.05)
         async with Outside(StaticResolver(TWO_HOSTS), settings, patience) as outside:
             for number in range(40):
-                outside.send("mx:company.com.example", a_message(f"a{number}", f"b{number}"))
+                outside.send("mx:company.com.example", a_message(f"a{number}", f"b{number}", whole=number % 2 == 0))
                 await asyncio.sleep(0)
             await outside.outcomes(80)
             await asyncio.sleep(0.01)

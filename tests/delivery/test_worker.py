@@ -529,7 +529,10 @@ async def test_a_sender_who_wants_to_hear_nothing_hears_nothing(tmp_path):
         assert not house.log.reports
 
 
-@pytest.mark.parametrize(("asked", "size", "whole"), [("FULL", 10, True), ("HDRS", 10, False), ("FULL", 99999, False)])
+@pytest.mark.parametrize(
+    ("asked", "size", "whole"),
+    [("FULL", 10, True), ("HDRS", 10, False), ("FULL", 99999, False), ("FULL BODY=BINARYMIME", 10, False)],
+)
 @on_loop
 async def test_a_report_of_failure_returns_what_was_asked_for(tmp_path, asked, size, whole):
     """RFC 3461 section 4.3; section 6.2 allows a limit."""

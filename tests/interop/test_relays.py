@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from support.smtp_sink import smtp_sink
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
 
 MESSAGE = b"From: alice@example.com\r\nTo: bob@%s\r\nSubject: %s\r\n\r\nHello.\r\n.\r\n..dots\r\n"
+# " K" in Exim's log: CHUNKING was used (Exim specification, chapter 53).
+CHUNKED = re.compile(r"<= .* K .*S=")
+CHUNKED_OUT = re.compile(r"=> .* K ")
 ZONE = '{"example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
 
 
@@ -43,7 +47,11 @@ def test_purport_relays_to_postfix(tmp_path: Path) -> None:
         ) as server:
             submit(server.port, "postfix.example", b"to Postfix")
             wait_for(lambda: "status=sent" in postfix.log() and "bob@postfix.example" in postfix.log())
-            wait_for(lambda: "status=sent (250 2.0.0 Ok: queued as" in server.log(), what="the delivery in our log")
+            wait_for(
+                lambda: re.search(r"status=sent \(250 2\.0\.0 Ok: \d+ bytes queued as", server.log()),
+                what="the delivery in our log",
+            )
+        wait_for(lambda: "bdat=2" in postfix.log(), what="header and body in chunks in Postfix's log")
     finally:
         postfix.stop()
 
@@ -76,6 +84,7 @@ def test_purport_relays_to_exim(tmp_path: Path) -> None:
             (message,) = exim.messages()
             assert b"Subject: to Exim" in message
             assert b"\n.\n..dots\n" in message
+            assert CHUNKED.search(exim.log()), "the message came in chunks"
     finally:
         exim.stop()
 
@@ -132,6 +141,7 @@ def test_exim_relays_through_purport(tmp_path: Path) -> None:
         try:
             submit(exim.port, "company.com.example", b"from Exim")
             wait_for(lambda: "Completed" in exim.log(), what="Exim's delivery")
+            assert CHUNKED_OUT.search(exim.log()), "Exim sent it in chunks"
         finally:
             exim.stop()
 

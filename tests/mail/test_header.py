@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purport.mail.header import Header, read_header
+from purport.mail.header import Header, header_ends, read_header
 
 SUITES = Path(__file__).parents[3] / "shared" / "suites"
 FOLDERS = ("mime", "corpus", "dkim")
@@ -150,3 +150,19 @@ def test_every_message_of_the_suites_is_survived(folder: str) -> None:
             header = read_header(octets)
             assert whole(header, octets) == octets[: header.length], file
             assert all(isinstance(field.text, str) for field in header)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a: b", b" "])).map(b"".join), st.integers(0, 30))
+def test_where_the_header_ends_is_found_without_reading_its_fields(octets: bytes, searched: int) -> None:
+    expected, at = -1, 0
+    for line in octets.split(b"\n")[:-1]:
+        at += len(line) + 1
+        if line in (b"", b"\r"):
+            expected = at
+            break
+    assert header_ends(octets) == expected
+    if header_ends(octets[:searched]) < 0:
+        assert header_ends(octets, searched) == expected
+    if expected >= 0:
+        assert read_header(octets).length == expected

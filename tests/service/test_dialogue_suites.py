@@ -15,16 +15,12 @@ RUNNER = SHARED / "tools" / "dialogues.py"
 # Cases that need what this release does not offer, and so does not advertise.
 NOT_OFFERED = {
     "submitter/submitter-dialogues.yml": {
-        "bdat-match": "BDAT",
-        "bdat-mismatch": "BDAT",
         "smtputf8-local": "SMTPUTF8",
         "smtputf8-ulabel": "SMTPUTF8",
         "submission-auth": "AUTH",
     },
     "smtp/rfc5321-dialogues.yml": {
         "smtputf8": "SMTPUTF8",
-        "bdat": "BDAT",
-        "bdat-no-rcpt": "BDAT",
     },
 }
 

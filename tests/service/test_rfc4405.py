@@ -89,16 +89,16 @@ def test_r27_the_extension_is_one_of_those_that_are_registered() -> None:
     assert [extension.rfc for extension in ALL if extension.keyword == "SUBMITTER"] == [4405]
 
 
-def test_t22_bdat_is_not_offered_and_the_next_transaction_works(server: PurportServer) -> None:
+def test_t22_a_mismatch_in_chunks_is_refused_and_the_next_transaction_works(server: PurportServer) -> None:
     replies = dialogue(
         server,
-        b"MAIL FROM:<alice@example.com> SUBMITTER=alice@example.com",
+        b"MAIL FROM:<alice@example.com> SUBMITTER=eve@example.com",
         b"RCPT TO:<bob@company.com.example>",
-        b"BDAT 0 LAST",
-        b"RSET",
+        b"BDAT %d LAST\r\n" % (len(HEADER) + 2) + HEADER,
         b"MAIL FROM:<alice@example.com> SUBMITTER=alice@example.com",
     )
-    assert [reply[:3] for reply in replies] == [b"250", b"250", b"500", b"250", b"250"]
+    assert [reply[:3] for reply in replies] == [b"250", b"250", b"550", b"250"]
+    assert replies[2] == b"550 5.7.1 Submitter does not match header."
 
 
 def test_t7_a_control_octet_in_the_value_reaches_no_log(server: PurportServer) -> None:

@@ -81,6 +81,28 @@ def test_nothing_but_crlf_dot_crlf_ends_a_message(case: dict[str, Any], cut: int
     assert shell.session.closed == (case["id"] == "crcrlf-dot-crlf")
 
 
+@pytest.mark.parametrize(
+    "cut", [pytest.param(0, id="whole"), pytest.param(1, id="octets"), pytest.param(3, id="threes")]
+)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in SMUGGLING["cases"]])
+def test_s10_nothing_in_a_chunk_ends_a_message(case: dict[str, Any], cut: int) -> None:
+    """The variants of the end of data in BDAT: one message, or a refusal, and never two."""
+    before, after = SMUGGLING["template"].replace("\n", "\r\n").encode("utf-8").split(b"{octets}")
+    commands, _, text = before.partition(b"DATA\r\n")
+    text += case["octets"].encode("utf-8") + after
+    for chunk in (len(text), 60):  # octets of a chunk: the variants stand in one, and between two
+        shell = Shell(Profile("mx.company.com.example"))
+        shell.hear(b"EHLO sender.example\r\n" + commands)
+        chunks = [text[start : start + chunk] for start in range(0, len(text), chunk)]
+        said = shell.hear(
+            b"".join(b"BDAT %d\r\n" % len(octets) + octets for octets in chunks) + b"BDAT 0 LAST\r\n", cut
+        )
+        assert [message.octets for message in shell.messages] == [text] * (not case["contains_bare_cr_or_lf"])
+        assert len(said) == len(chunks) + 1
+        assert said[-1][0].startswith("550 5.6.0" if case["contains_bare_cr_or_lf"] else "250 ")
+        assert not shell.session.closed
+
+
 PATHS = SHARED / "smtp" / "path-parsing.yml"
 
 

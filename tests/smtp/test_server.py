@@ -59,6 +59,8 @@ def test_the_ehlo_reply_has_what_is_built_in_its_order() -> None:
             "250-8BITMIME",
             "250-ENHANCEDSTATUSCODES",
             "250-DSN",
+            "250-CHUNKING",
+            "250-BINARYMIME",
             "250 SUBMITTER",
         ]
     ]
@@ -205,7 +207,7 @@ def test_refusals_of_the_shell_count_as_errors_and_an_accepted_message_takes_the
     [
         (b"NOOP ", 512),
         (b"RCPT TO:<bob@company.com.example> X=", 512 + 536),
-        (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 116 + 459),
+        (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 116 + 16 + 459),
     ],
     ids=["NOOP", "RCPT", "MAIL"],
 )

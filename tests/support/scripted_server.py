@@ -32,6 +32,7 @@ class Seen:
 
     commands: list[str] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=list)  # of the message that is being sent
 
 
 class ScriptedServer:
@@ -120,6 +121,10 @@ class ScriptedServer:
             seen.commands.append(command)
             self._changed.set()
             verb = command.partition(" ")[0].upper()
+            if verb == "BDAT":
+                if not await self._chunk(seen, command, reader, writer):
+                    return
+                continue
             usual = {"EHLO": "\n".join(("250 mx.test", *(f"250 {offer}" for offer in self.offers)))}
             usual |= {"QUIT": "221 2.0.0 Bye", "DATA": "354 Go ahead" if "RCPT" in transaction else NO_RECIPIENTS}
             usual |= {} if "MAIL" in transaction else {"RCPT": OUT_OF_ORDER, "DATA": OUT_OF_ORDER}
@@ -133,6 +138,19 @@ class ScriptedServer:
                 transaction = []
                 if not await self._data(seen, reader, writer):
                     return
+
+    async def _chunk(
+        self, seen: Seen, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        _, size, *last = command.split(" ")
+        seen.chunks.append(await reader.readexactly(int(size)))
+        said = self._reply(command, "250 2.0.0 Ok")
+        if last and str(said).startswith("2"):
+            seen.messages.append(b"".join(seen.chunks))
+        if last or not str(said).startswith("2"):
+            seen.chunks = []
+        self._changed.set()
+        return await self._say(writer, said)
 
     async def _data(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         lines: list[bytes] = []

@@ -24,7 +24,19 @@ from purport.mail import reply as replies
 from purport.mail.address import Mailbox, ReversePath, matches
 from purport.mail.header import read_header
 from purport.mail.reply import Reply, reply
-from purport.smtp.event import Data, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset, Xclient
+from purport.smtp.event import (
+    Data,
+    EndOfChunk,
+    EndOfData,
+    Event,
+    Hello,
+    Mail,
+    MessageOctets,
+    Quit,
+    Rcpt,
+    Reset,
+    Xclient,
+)
 from purport.smtp.extensions.submitter import CANNOT_VERIFY, DOES_NOT_MATCH, NOT_ALLOWED, SUBMITTER
 from purport.smtp.server import Profile, ServerSession
 
@@ -108,6 +120,10 @@ class Shell:
                 return self._at_rcpt(event.forward_path)
             case Data():
                 return replies.START_MAIL_INPUT
+            case EndOfChunk():
+                if event.fault is not None:
+                    self._drop()
+                return event.fault or replies.OK
             case EndOfData():
                 given = event.fault or self._at_message()
                 self._drop()
@@ -180,7 +196,6 @@ def replies_in(octets: bytes) -> list[list[str]]:
 
 WITHOUT = {
     "AUTH": "needs AUTH",
-    "BDAT": "needs CHUNKING",
     "STARTTLS": "needs STARTTLS",
     " SMTPUTF8": "needs SMTPUTF8",
 }
@@ -210,8 +225,6 @@ def missing(case: dict[str, Any]) -> str | None:
     for step in case["dialogue"]:
         if step.get("connect") == "tls" or "tls" in step:
             return "needs TLS"
-        if "C_bdat" in step:
-            return "needs CHUNKING"
         for line in [step.get("C", ""), step.get("C_wire", ""), *step.get("C_pipeline", ())]:
             for word, reason in WITHOUT.items():
                 if line.startswith(word) or (word.startswith(" ") and word in line):
@@ -271,6 +284,9 @@ def wire(step: dict[str, Any]) -> bytes:
         case "C_message":
             lines = octets(what).replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
             return b"".join(b"." * line.startswith(b".") + line + b"\r\n" for line in lines) + b".\r\n"
+        case "C_bdat":
+            chunk = octets(what["message"]).replace(b"\n", b"\r\n") if "message" in what else octets(what["octets"])
+            return b"BDAT %d%s\r\n" % (len(chunk), b" LAST" * what["last"]) + chunk
         case "C_wire" | "C_octets_slow":
             return octets(what)
         case "C_repeat":

@@ -111,7 +111,7 @@ class Dialogue:
             text = line.decode("utf-8", "backslashreplace").rstrip("\r")
             self._shown.line(REFUSED if text[:1] in ("4", "5") else RECEIVED, text)
             whole = text[3:4] != "-"
-            if self._session.waits_for is Stage.HELLO and text[4:].upper() == "PIPELINING":
+            if self._session.waits_for is Stage.HELLO and text[4:].upper() in ("PIPELINING", "CHUNKING"):
                 line = line[:4] + b"\r"  # not told of it, the session sends one command at a time, and reads well
             if not self._stopped:
                 self._session.receive(line + b"\n")

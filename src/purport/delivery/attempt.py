@@ -15,6 +15,7 @@ from typing import Final, Protocol, final
 
 from purport.delivery.content import Content
 from purport.delivery.failure import Judgement
+from purport.mail.header import header_ends
 from purport.mail.reply import Reply, reply
 from purport.net.listener import send_at_once
 from purport.queue.store import QueuedMessage, QueuedRecipient
@@ -52,6 +53,7 @@ class Patience:
             Stage.RCPT: self.rcpt,
             Stage.DATA: self.data,
             Stage.MAIL_DATA: self.block,
+            Stage.CHUNK: self.end_of_data,
             Stage.END_OF_DATA: self.end_of_data,
             Stage.QUIT: self.quit,
             None: self.idle,
@@ -132,6 +134,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_pieces",
         "_session",
+        "_stalled",
         "_transport",
         "deadline",
         "host",
@@ -165,6 +168,7 @@ class Connection(asyncio.Protocol):
         self._jobs: dict[Transaction, Job] = {}
         self._pieces: Iterator[bytes] | None = None  # of a body on disk, while it is being sent
         self._paused = False
+        self._stalled = False  # the next piece waits for the reply to the one before
         self._answered = 0
 
     # What the owner does
@@ -247,6 +251,9 @@ class Connection(asyncio.Protocol):
                 if event is None:
                     break
                 self._happened(event)
+            if self._stalled:
+                self._stalled = False
+                self._send_piece_soon()
         except BadReply as error:
             self._abandon(error.reply)
             self._abort()
@@ -256,6 +263,7 @@ class Connection(asyncio.Protocol):
     def _happened(self, event: ClientEvent) -> None:
         if isinstance(event, Finished):
             transaction = event.transaction
+            self._pieces = None  # of a message that was refused before its end
             self._owner.settled(self, self._jobs.pop(transaction), transaction)
         elif isinstance(event, GoAhead):
             self._send_message(self._jobs[event.transaction].message)
@@ -280,16 +288,18 @@ class Connection(asyncio.Protocol):
         self._session.begin(transaction)
 
     def _send_message(self, message: QueuedMessage) -> None:
-        """Our trace fields, then the body: at once from memory, piece by piece from disk."""
+        """Our trace fields, then the body: at once from memory, piece by piece from disk. In chunks the header is the
+        first one."""
         session = self._session
-        session.send_data(message.trace)
         octets = message.body.octets()
-        if octets is not None:
-            session.send_data(octets)
-            session.end_data()
-        else:
-            self._pieces = message.body.pieces(PIECE)
+        if octets is None:
+            self._pieces = _header_first(message.trace, message.body.pieces(PIECE))
             self._send_piece_soon()
+            return
+        end = max(header_ends(octets), 0) if session.chunking else 0
+        session.send_data(message.trace + octets[:end])
+        session.send_data(octets[end:])
+        session.end_data()
 
     def _send_piece_soon(self) -> None:
         if not self._paused:  # else `resume_writing` goes on
@@ -298,6 +308,9 @@ class Connection(asyncio.Protocol):
     def _send_piece(self) -> None:
         """One piece a turn of the loop, and none while the server does not take the ones before it."""
         if self._pieces is None or self._paused:
+            return
+        if self._session.congested:  # `_advance` goes on when the server has answered
+            self._stalled = True
             return
         try:
             piece = next(self._pieces, None) if self._session.wants_data else None
@@ -347,3 +360,13 @@ class Connection(asyncio.Protocol):
     def transcript(self, transaction: Transaction) -> str:
         """The dialogue from the greeting to the end of the transaction, as far as its limit reaches."""
         return "\n".join(self._session.hello_dialogue + transaction.dialogue())[:TRANSCRIPT]
+
+
+def _header_first(trace: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The header with our trace fields on top as one piece, as far as the first piece of the body has it, then the
+    rest."""
+    first = next(pieces, b"")
+    end = max(header_ends(first), 0)
+    yield trace + first[:end]
+    yield first[end:]
+    yield from pieces

@@ -21,6 +21,7 @@ from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.trace import delivered_to, return_path
 from purport.queue.store import QueuedMessage
+from purport.smtp.extensions.binarymime import is_binary
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._+-=")
@@ -124,7 +125,13 @@ class Letter:
         message = drop.message
         head = return_path(message.reverse_path) + delivered_to(drop.forward_path) + message.trace
         try:
-            _write(self._file.fileno(), head, message.body.octets(), message.body.pieces())
+            _write(
+                self._file.fileno(),
+                head,
+                message.body.octets(),
+                message.body.pieces(),
+                as_it_is=is_binary(message.parameters),
+            )
             _begin_to_sync(self._file.fileno())
         except OSError:
             self._drop()
@@ -155,9 +162,11 @@ def _begin_to_sync(descriptor: int) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _write(descriptor: int, head: bytes, body: bytes | None, pieces: Iterable[bytes]) -> None:
-    """The message with the line ends of a Unix file, which is what readers of Maildirs expect."""
-    for piece in _unix_lines([head, body] if body is not None else _chained(head, pieces)):
+def _write(descriptor: int, head: bytes, body: bytes | None, pieces: Iterable[bytes], *, as_it_is: bool) -> None:
+    """The message with the line ends of a Unix file, which is what readers of Maildirs expect. One of BODY=BINARYMIME
+    stays as it is to the octet (RFC 3030 section 3): a CRLF in it need not be a line end, and readers take both."""
+    octets = [head, body] if body is not None else _chained(head, pieces)
+    for piece in octets if as_it_is else _unix_lines(octets):
         while piece:
             piece = piece[os.write(descriptor, piece) :]
 

@@ -16,6 +16,7 @@ from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original
 from purport.mail.envelope import NO_PARAMETERS
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
+from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.dsn import ENVID, ORCPT, RET, Notify, wants
 
 WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
@@ -97,8 +98,9 @@ def fate_of(
 
 
 def whole_message(message: QueuedMessage) -> bytes | None:
-    """The message as it stands in the queue; None where it is too large."""
-    octets = message.body.octets() if message.body.size <= WHOLE_LIMIT else None
+    """The message as it stands in the queue; None where it is too large, or not made of lines."""
+    returnable = message.body.size <= WHOLE_LIMIT and not is_binary(message.parameters)
+    octets = message.body.octets() if returnable else None
     return None if octets is None else message.trace + octets
 
 

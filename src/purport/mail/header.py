@@ -96,6 +96,19 @@ class Header:
         return None
 
 
+def header_ends(octets: bytes, searched: int = 0) -> int:
+    """How many octets of a message are header, the empty line included; -1 where its end is not among these octets, or
+    lies beyond HEADER_LIMIT. It is known not to be among the first `searched` of them."""
+    if octets.startswith((b"\n", b"\r\n")):
+        return 1 if octets.startswith(b"\n") else 2
+    start = max(0, searched - 2)  # its beginning may be among them
+    strict = octets.find(b"\n\r\n", start, HEADER_LIMIT)
+    lax = octets.find(b"\n\n", start, HEADER_LIMIT if strict < 0 else strict + 1)
+    if lax >= 0:
+        return lax + 2
+    return -1 if strict < 0 else strict + 3
+
+
 def read_header(octets: bytes, *, limit: int = HEADER_LIMIT, fields_limit: int = FIELDS_LIMIT) -> Header:
     """Read a header section, or the start of a message, up to its empty line or to a limit. Never raises."""
     fields: list[Field] = []

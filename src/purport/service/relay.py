@@ -18,7 +18,7 @@ from purport.ledger.record import RecordedPolicy
 from purport.log import client_text
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
-from purport.mail.header import HEADER_LIMIT, Header, read_header
+from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, received
 from purport.net.listener import Admission, client_address, send_at_once
@@ -28,9 +28,22 @@ from purport.policy.policy import Policy
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
 from purport.service.transaction import Chronicle, Transaction
-from purport.smtp.event import Data, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset, Xclient
+from purport.smtp.event import (
+    Data,
+    EndOfChunk,
+    EndOfData,
+    Event,
+    Hello,
+    Mail,
+    MessageOctets,
+    Quit,
+    Rcpt,
+    Reset,
+    Xclient,
+)
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
+from purport.smtp.state import State
 
 T = TypeVar("T")
 
@@ -267,6 +280,8 @@ class Connection(asyncio.Protocol):
             return self._data()
         if isinstance(event, EndOfData):
             return self._end_of_data(event)
+        if isinstance(event, EndOfChunk):
+            return self._end_of_chunk(event)
         if isinstance(event, Hello):
             self._drop()
             self._client = Client(self._client.address, self._client.name, event.domain, event.verb == "EHLO")
@@ -282,8 +297,7 @@ class Connection(asyncio.Protocol):
         if octets:
             self._transport.write(octets)
             patience = self._front.patience
-            transaction = self._transaction
-            in_data = transaction is not None and transaction.spool is not None
+            in_data = session.state is State.DATA
             self.deadline = self._relay.loop.time() + (patience.data if in_data else patience.command)
         if session.closed or self._ended:
             self._transport.close()
@@ -404,13 +418,20 @@ class Connection(asyncio.Protocol):
         self._open.spool = self._relay.house.store.spool()
         return replies.START_MAIL_INPUT
 
+    def _spool(self, transaction: Transaction) -> Spool:
+        """Where the message goes; made for the first octets of a message in chunks, which no DATA comes before."""
+        spool = transaction.spool
+        if spool is None:
+            spool = transaction.spool = self._relay.house.store.spool()
+        return spool
+
     def _take(self, octets: bytes) -> None:
         """Mail data as it comes. Once the disk has refused a piece the rest is read and dropped."""
         self.deadline += len(octets) / SLOWEST
         transaction = self._open
-        spool = transaction.spool
-        if spool is None or transaction.fault is not None:
+        if transaction.fault is not None:
             return
+        spool = self._spool(transaction)
         try:
             spool.write(octets)
         except NotStored as error:
@@ -427,25 +448,57 @@ class Connection(asyncio.Protocol):
 
     def _end_of_data(self, event: EndOfData) -> Reply | None:
         transaction = self._open
-        spool = transaction.spool
-        assert spool is not None and transaction.facts is not None
-        transaction.size = spool.size
+        spool = self._spool(transaction)
         fault = event.fault or transaction.fault
         if fault is not None:
-            action = "defer" if fault.transient else "reject"
-            rule = "storage" if event.fault is None else "mail-data"
-            transaction.wrong = rule
-            return self._refuse(transaction, "END-OF-MESSAGE", action, rule, fault)
-        house, policy = self._relay.house, self._front.policy
+            return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
+        if transaction.header is not None and transaction.message is not None:  # known since a chunk before
+            return self._message_known(transaction, spool, transaction.header, transaction.message)
         header = read_header(spool.head(HEADER_LIMIT))
+        return self._when(
+            self._message_facts(transaction, header),
+            lambda facts: self._message_known(transaction, spool, header, facts),
+        )
+
+    def _end_of_chunk(self, event: EndOfChunk) -> Reply | None:
+        """The chunk that completes the header is refused where the header decides: what the client has still to send
+        can be as large as it likes. The message is decided again, from the same facts, when all of it is here."""
+        transaction = self._open
+        spool = self._spool(transaction)
+        fault = event.fault or transaction.fault
+        if fault is not None:
+            return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
+        if transaction.message is not None or transaction.searched >= HEADER_LIMIT:
+            return replies.OK
+        head = spool.head(HEADER_LIMIT)
+        if header_ends(head, transaction.searched) < 0:
+            transaction.searched = len(head)
+            return replies.OK
+        header = read_header(head)
+        return self._when(
+            self._message_facts(transaction, header),
+            lambda facts: self._header_known(transaction, spool, header, facts),
+        )
+
+    def _message_facts(self, transaction: Transaction, header: Header) -> Evaluation[MessageFacts]:
+        assert transaction.facts is not None
+        house, policy = self._relay.house, self._front.policy
         pra = purported_responsible_address(header)
-        evaluation = message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
-        return self._when(evaluation, lambda facts: self._message_known(transaction, spool, header, facts))
+        return message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
+
+    def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
+        transaction.header, transaction.message = header, facts
+        if self._front.policy.at_message(facts, header).reply is None:
+            return replies.OK
+        refusal = self._message_known(transaction, spool, header, facts)
+        assert refusal is not None
+        return refusal
 
     def _message_known(
         self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts
     ) -> Reply | None:
         transaction.header, transaction.message = header, facts
+        transaction.size = spool.size
         decision = self._front.policy.at_message(facts, header)
         transaction.rules += decision.rules
         if decision.reply is not None:
@@ -503,6 +556,14 @@ class Connection(asyncio.Protocol):
         transaction = self._transaction
         assert transaction is not None  # the session lets no command through that needs one
         return transaction
+
+    def _refuse_data(self, transaction: Transaction, spool: Spool, fault: Reply, rule: str) -> Reply:
+        """What came cannot be kept, whatever it says."""
+        transaction.size = spool.size
+        transaction.header = transaction.message = None
+        transaction.wrong = rule
+        action = "defer" if fault.transient else "reject"
+        return self._refuse(transaction, "END-OF-MESSAGE", action, rule, fault)
 
     def _refuse(self, transaction: Transaction, stage: str, action: str, rule: str, given: Reply) -> Reply:
         self._relay.house.chronicle.refused(transaction, self._client, stage, action, rule, given)

@@ -38,6 +38,7 @@ class Transaction:
         "recipients",
         "refused",
         "rules",
+        "searched",
         "size",
         "spool",
         "wrong",
@@ -54,6 +55,7 @@ class Transaction:
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.size = 0  # octets of the message
+        self.searched = 0  # octets in which the end of the header is not; for a message in chunks
         self.header: Header | None = None
         self.message: MessageFacts | None = None
         self.fault: Reply | None = None  # what kept the mail data from being stored

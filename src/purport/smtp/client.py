@@ -14,6 +14,16 @@
 
 To a server that offers PIPELINING the commands of a transaction go out as one group, and the group may begin
 with the end of the mail data before it (RFC 2920 section 3.1). `_expected` holds what was sent and not answered.
+
+To a server that offers CHUNKING the message goes in chunks once the recipients are answered, its header in the first:
+
+    C: BDAT 120
+    C: (header)
+    C: BDAT 5000 LAST
+    C: (body)
+
+Nothing is sent behind the last chunk before it is answered: RFC 3030 does not say that a command may come there, so
+RFC 2920 section 3.1 forbids it. Without PIPELINING each chunk waits for the reply to the one before it.
 """
 
 from __future__ import annotations
@@ -29,8 +39,9 @@ from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.envelope import Parameters
 from purport.mail.reply import Reply, reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing
+from purport.smtp.extensions.binarymime import BINARYMIME, is_binary
 from purport.smtp.reply_reader import BadReply, ReplyReader
-from purport.smtp.stuffing import DataWriter
+from purport.smtp.stuffing import ChunkWriter, DataWriter, bdat
 
 __all__ = ["BadReply", "ClientSession", "Finished", "GoAhead", "Ready", "Stage", "Transaction", "Unusable"]
 
@@ -50,6 +61,7 @@ class Stage(Enum):
     RCPT = "RCPT TO"
     DATA = "DATA"
     MAIL_DATA = "mail data"
+    CHUNK = "BDAT"
     END_OF_DATA = "end of data"
     QUIT = "QUIT"
 
@@ -57,7 +69,7 @@ class Stage(Enum):
     __hash__ = object.__hash__
 
 
-CONNECT, GREETING, HELLO, RESET, MAIL, RCPT, DATA, MAIL_DATA, END_OF_DATA, QUIT = Stage
+CONNECT, GREETING, HELLO, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
 
 
 class Addressee(Protocol):
@@ -82,6 +94,7 @@ class Transaction:
     __slots__ = (
         "accepted",
         "data_reply",
+        "end_command",
         "end_reply",
         "local",
         "mail_command",
@@ -110,6 +123,7 @@ class Transaction:
         self.rcpt_commands: list[bytes] = []
         self.mail_reply: Reply | None = None
         self.data_reply: Reply | None = None
+        self.end_command = "."  # what the end reply answers
         self.end_reply: Reply | None = None
 
     @property
@@ -130,7 +144,7 @@ class Transaction:
         if self.data_reply is not None:
             lines += ["C: DATA", f"S: {self.data_reply}"]
         if self.end_reply is not None:
-            lines += ["C: .", f"S: {self.end_reply}"]
+            lines += [f"C: {self.end_command}", f"S: {self.end_reply}"]
         return lines
 
     def settle(self, given: Reply, stage: Stage) -> None:
@@ -187,6 +201,7 @@ class ClientSession:
     """
 
     __slots__ = (
+        "_chunks",
         "_events",
         "_expected",
         "_hello",
@@ -201,6 +216,7 @@ class ClientSession:
         "_unclean",
         "_writer",
         "answered",
+        "chunking",
         "closed",
         "hello_dialogue",
         "offers",
@@ -221,10 +237,12 @@ class ClientSession:
         self._sending: list[bytes] = []
         self._transactions: deque[Transaction] = deque()  # begun and not finished, at most two
         self._writer: DataWriter | None = None  # while the mail data is being sent
+        self._chunks: ChunkWriter | None = None  # the same, in chunks
         self._pipelining = False
         self._unclean = False  # a transaction was left open at the server: RSET first
         self.answered = 0  # replies taken so far
         self.ready = False
+        self.chunking = False  # whether messages go in chunks
         self.closed = False  # nothing is expected of the server any more
         self.offers: dict[str, str] = {}  # EHLO keywords in upper case, with what follows them
         self.hello_dialogue: list[str] = []
@@ -263,22 +281,32 @@ class ClientSession:
     def can_begin(self) -> bool:
         """Whether a transaction may begin: when idle, and with PIPELINING already once the mail data of the last
         one was sent (RFC 2920 section 3.1)."""
-        if not self.ready or self.closed or self._writer is not None:
+        if not self.ready or self.closed or self.wants_data:
             return False
         expected = self._expected
-        return not expected or (self._pipelining and len(expected) == 1 and expected[0][0] is END_OF_DATA)
+        if not expected:
+            return True
+        return self._pipelining and not self.chunking and len(expected) == 1 and expected[0][0] is END_OF_DATA
 
     @property
     def wants_data(self) -> bool:
         """Whether the mail data may go on: after GoAhead, until `end_data` or a reply that cuts it short."""
-        return self._writer is not None
+        return self._writer is not None or self._chunks is not None
+
+    @property
+    def congested(self) -> bool:
+        """Whether a chunk waits for the reply to the one before it: no more should be given until it has come."""
+        return self._chunks is not None and bool(self._pending)
 
     @property
     def waits_for(self) -> Stage | None:
         """What the server has to do next; None while nothing is expected of it."""
-        if self._writer is not None:
+        if self.wants_data:
             return MAIL_DATA
-        return self._expected[0][0] if self._expected else None
+        if not self._expected:
+            return None
+        stage = self._expected[0][0]
+        return self._expected[-1][0] if stage is CHUNK else stage  # the last chunk is out too
 
     def begin(self, transaction: Transaction) -> None:
         """Start a transaction; only when `can_begin`. One that cannot be sent to this server (CannotForward of an
@@ -296,9 +324,12 @@ class ClientSession:
         transaction.mail_command = mail
         transaction.rcpt_commands = rcpts
         self._transactions.append(transaction)
-        commands = [mail, *rcpts, b"DATA"]
+        commands = [mail, *rcpts]
         expected: list[Expected] = [(RCPT, transaction, number) for number in range(len(rcpts))]
-        expected = [(MAIL, transaction, 0), *expected, (DATA, transaction, 0)]
+        expected.insert(0, (MAIL, transaction, 0))
+        if not self.chunking:
+            commands.append(b"DATA")
+            expected.append((DATA, transaction, 0))
         if self._unclean:
             self._unclean = False
             commands.insert(0, b"RSET")
@@ -307,17 +338,28 @@ class ClientSession:
             self._expected.extend(expected)
             self._sending.append(b"\r\n".join(commands) + b"\r\n")
         else:
-            self._pending.extend(zip(expected, commands, strict=True))
+            self._pending.extend(zip(expected, [command + b"\r\n" for command in commands], strict=True))
             self._send_pending()
 
     def send_data(self, octets: bytes) -> None:
         """The next octets of the message the server waits for; only while `wants_data`."""
+        if self._chunks is not None:
+            chunk = self._chunks.feed(octets)
+            if chunk is not None:
+                self._send_chunk(chunk, last=False)
+            return
         if self._writer is None:
             raise RuntimeError("the server does not wait for mail data")
         self._sending += self._writer.feed(octets)
 
     def end_data(self) -> None:
         """The message is complete; only while `wants_data`."""
+        if self._chunks is not None:
+            chunk = self._chunks.end()
+            self._chunks = None
+            self._send_chunk(chunk, last=True)
+            self._transactions[0].stage = END_OF_DATA
+            return
         if self._writer is None:
             raise RuntimeError("the server does not wait for mail data")
         self._sending.append(self._writer.end())
@@ -355,6 +397,8 @@ class ClientSession:
             self._take_rcpt(transaction, number, given)
         elif stage is DATA:
             self._take_data(transaction, given)
+        elif self.chunking:
+            self._take_chunk(transaction, number, given, last=stage is END_OF_DATA)
         else:
             self._take_end(transaction, given)
         if self._pending:
@@ -388,6 +432,9 @@ class ClientSession:
             if self._hello == "EHLO":
                 self.offers = offers(given)
                 self._pipelining = "PIPELINING" in self.offers
+                self.chunking = "CHUNKING" in self.offers
+                if not self.chunking:  # RFC 3030 section 3 (3)
+                    self.offers.pop(BINARYMIME, None)
             self.ready = True
             self._events.append(Ready())
         elif given.permanent and self._hello == "EHLO":
@@ -411,12 +458,42 @@ class ClientSession:
                 transaction.stages[number] = RCPT
             else:
                 transaction.accepted.append(number)
-        if number == len(transaction.replies) - 1:
+        if number == len(transaction.replies) - 1 and self.chunking:
+            self._recipients_known(transaction)
+        elif number == len(transaction.replies) - 1:
             transaction.stage = DATA
             if self._pending and not transaction.accepted:
                 self._pending.clear()
                 self._unclean = True
                 self._finish(transaction)
+
+    def _recipients_known(self, transaction: Transaction) -> None:
+        """Every RCPT is answered: the chunks may go out, where there is somebody to take them."""
+        if transaction.accepted:
+            transaction.stage = MAIL_DATA
+            self._chunks = ChunkWriter(binary=is_binary(transaction.message.parameters))
+            self._events.append(GoAhead(transaction))
+        else:
+            self._unclean = transaction.mail_reply is not None and transaction.mail_reply.accepted
+            self._finish(transaction)
+
+    def _take_chunk(self, transaction: Transaction, octets: int, given: Reply, *, last: bool) -> None:
+        """The reply to a chunk. The first refusal decides, and no further chunk follows it (RFC 3030 section 2); what
+        was sent before it came is answered too, and counts for nothing."""
+        if refused(given):
+            self._unclean = True
+            self._chunks = None
+            self._pending.clear()
+            if transaction.end_reply is None:
+                transaction.end_command = f"BDAT {octets}{' LAST' * last}"
+                transaction.end_reply = given
+                transaction.settle(given, END_OF_DATA if last else CHUNK)
+        elif last and transaction.end_reply is None:
+            transaction.end_command = f"BDAT {octets} LAST"
+            transaction.end_reply = given
+            transaction.settle(given, END_OF_DATA)
+        if transaction.end_reply is not None and not self._expected:
+            self._finish(transaction)
 
     def _take_data(self, transaction: Transaction, given: Reply) -> None:
         transaction.data_reply = given
@@ -469,7 +546,7 @@ class ClientSession:
         """Nothing more is expected: `given` decides for whoever has no reply."""
         self.ready = False
         self.closed = True
-        self._writer = None
+        self._writer = self._chunks = None
         self._expected.clear()
         self._pending.clear()
         while self._transactions:
@@ -485,7 +562,15 @@ class ClientSession:
         if self._pending and not self._expected:
             expected, command = self._pending.popleft()
             self._expected.append(expected)
-            self._sending.append(command + b"\r\n")
+            self._sending.append(command)
+
+    def _send_chunk(self, chunk: bytes, *, last: bool) -> None:
+        expected: Expected = (END_OF_DATA if last else CHUNK, self._transactions[0], len(chunk))
+        if self._pipelining or not (self._expected or self._pending):
+            self._expected.append(expected)
+            self._sending += (bdat(chunk, last=last), chunk)
+        else:
+            self._pending.append((expected, bdat(chunk, last=last) + chunk))
 
     def _mail_command(self, transaction: Transaction) -> bytes:
         """MAIL with what each extension adds for this message and this server. Raises CannotForward."""

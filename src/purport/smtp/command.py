@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from purport.mail.address import Mailbox, ReversePath, parse_forward_path, parse_reverse_path
 from purport.mail.envelope import NO_PARAMETERS, Parameter, Parameters
-from purport.mail.reply import SYNTAX_ERROR, UNKNOWN_PARAMETER, Rejected, reply
+from purport.mail.reply import SYNTAX_ERROR, UNKNOWN_PARAMETER, Rejected, Reply, reply
 
 Known = Mapping[bytes, Parameter[Any]]  # the parameters that are in force, by keyword in upper case
 
@@ -28,6 +28,9 @@ BAD_FORWARD_PATH: Final = reply(501, "5.1.3", "Bad recipient address syntax")
 NEEDS_SMTPUTF8: Final = reply(553, "5.6.7", "Address holds characters that need SMTPUTF8")
 REPEATED_PARAMETER: Final = reply(501, "5.5.4", "Parameter given twice")
 NEEDS_DOMAIN: Final = reply(501, "5.5.4", "A domain or an address literal has to follow")
+CHUNK: Final = re.compile(rb"[0-9]+(?: (LAST))?", re.IGNORECASE)  # RFC 3030 section 2 (3)
+CHUNK_DIGITS: Final = 20  # as SIZE has (RFC 1870 section 4)
+BAD_CHUNK: Final = reply(501, "5.5.4", "Syntax: BDAT octets [LAST]")
 
 
 def hello_domain(argument: bytes) -> str:
@@ -57,6 +60,16 @@ def rcpt_argument(argument: bytes, known: Known) -> tuple[Mailbox, Parameters]:
     except ValueError:
         raise Rejected(BAD_FORWARD_PATH if argument.isascii() else NEEDS_SMTPUTF8) from None
     return forward_path, parameters(rest, known) if rest else NO_PARAMETERS
+
+
+def chunk_argument(argument: bytes) -> tuple[int, bool, Reply | None]:
+    """The argument of BDAT: the octets of the chunk, whether it is the last, and what is wrong where that much is clear
+    all the same. Raises Rejected where it does not tell how many octets follow."""
+    size, _, _ = argument.partition(b" ")
+    if not size.isdigit() or len(size) > CHUNK_DIGITS:
+        raise Rejected(BAD_CHUNK)
+    whole = CHUNK.fullmatch(argument)
+    return int(size), whole is not None and whole[1] is not None, None if whole is not None else BAD_CHUNK
 
 
 def parameters(octets: bytes, known: Known) -> Parameters:

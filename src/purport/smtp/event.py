@@ -52,16 +52,25 @@ class Data:
 @final
 @dataclass(frozen=True, slots=True)
 class MessageOctets:
-    """A piece of the message, dots unstuffed. Needs no answer."""
+    """A piece of the message, dots unstuffed. Needs no answer. In chunks the first one comes without a Data before."""
 
     octets: bytes
 
 
 @final
 @dataclass(frozen=True, slots=True)
+class EndOfChunk:
+    """The end of a chunk that is not the message's last one (RFC 3030 section 2): answer OK to take the next, or refuse
+    the message. Where `fault` is set it is the reply, and the octets that were given are to be thrown away."""
+
+    fault: Reply | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class EndOfData:
-    """The end of the mail data: answer when the message is safe, or refuse it. Where `fault` is set the octets that
-    were given are to be thrown away, and `fault` is the reply for the message (bare CR or LF, too big)."""
+    """The end of the mail data, also in chunks: answer when the message is safe, or refuse it. Where `fault` is set the
+    octets that were given are to be thrown away, and `fault` is the reply for the message (bare CR or LF, too big)."""
 
     fault: Reply | None = None
 
@@ -82,4 +91,4 @@ class Quit:
     """QUIT was answered: send what `to_send()` gives and close."""
 
 
-Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfData | Xclient | Quit
+Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfChunk | EndOfData | Xclient | Quit

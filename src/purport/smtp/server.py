@@ -16,11 +16,13 @@ from typing import Final, final
 
 from purport.mail import reply as replies
 from purport.mail.reply import Rejected, Reply, reply
-from purport.smtp.command import hello_domain, mail_argument, rcpt_argument
+from purport.smtp.chunk import DROP_OCTETS, SMALL, ChunkReader
+from purport.smtp.command import chunk_argument, hello_domain, mail_argument, rcpt_argument
 from purport.smtp.data import CRLF, DataReader
-from purport.smtp.event import Data, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
+from purport.smtp.event import Data, EndOfChunk, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
+from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
-from purport.smtp.state import CLOSED, READY, START, TRANSACTION, State
+from purport.smtp.state import BDAT, CHUNKS, CLOSED, LAST_CHUNK, RCPT, READY, START, TRANSACTION, State
 
 __all__ = ["Profile", "ServerSession"]
 
@@ -29,7 +31,8 @@ __all__ = ["Profile", "ServerSession"]
 READ_OCTETS: Final = 4096
 DRAIN_OCTETS: Final = 1048576  # of one line, thrown away: who sends more of it than that is no SMTP client
 # Commands that lead to no mail, between two messages; each one more counts as an error. As Postfix's
-# smtpd_junk_command_limit: a flood of NOOP in one segment would keep all other sessions waiting.
+# smtpd_junk_command_limit: a flood of NOOP in one segment would keep all other sessions waiting. Small and misplaced
+# chunks are counted with them.
 JUNK: Final = 100
 CR: Final = 13
 WHITE_SPACE: Final = b" \t"  # tolerated at the end of a line (RFC 5321 section 4.1.1)
@@ -39,11 +42,13 @@ NUL_IN_COMMAND: Final = reply(500, "5.5.2", "A command holds no NUL")
 NEEDS_NO_ARGUMENT: Final = reply(501, "5.5.4", "This command has no argument")
 NEEDS_ARGUMENT: Final = reply(501, "5.5.4", "This command needs an argument")
 NOT_VERIFIED: Final = reply(252, "2.0.0", "Cannot VRFY user, but will take mail for it and try to deliver")
+NOT_WITH_DATA: Final = reply(503, "5.5.1", "A BODY=BINARYMIME message is sent with BDAT")
 NO_EXPN: Final = reply(502, "5.5.1", "EXPN is not available")
-HELP: Final = reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT")
+HELP: Final = reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT")
 
 END: Final = b"."  # stands for the end of data where a verb is asked for
 DATA_EVENT: Final = Data()
+END_OF_CHUNK_EVENT: Final = EndOfChunk()
 END_EVENT: Final = EndOfData()
 RESET_EVENT: Final = Reset()
 QUIT_EVENT: Final = Quit()
@@ -57,11 +62,14 @@ class ServerSession:
     """One SMTP session, from the greeting to QUIT."""
 
     __slots__ = (
+        "_binary",
         "_buffer",
+        "_chunks",
         "_data",
         "_dialect",
         "_drained",
         "_errors",
+        "_in_chunk",
         "_junk",
         "_profile",
         "_recipients",
@@ -83,6 +91,9 @@ class ServerSession:
         self._junk = 0
         self._unanswered: bytes | None = None  # the verb whose event waits for an answer
         self._data: DataReader | None = None  # while mail data is being read
+        self._chunks: ChunkReader | None = None
+        self._in_chunk = False  # while octets of `_chunks` are being read, or its end is to be told
+        self._binary = False  # whether the message was announced as BODY=BINARYMIME
         self._drained = -1  # octets thrown away of a line that is too long, or -1
         self._errors = 0
         self._recipients = 0
@@ -114,6 +125,10 @@ class ServerSession:
         while True:
             if self._data is not None:
                 return self._read_data(self._data)
+            if self._in_chunk:
+                event = self._read_chunk()
+                if event is not None or self._in_chunk:
+                    return event
             line = self._read_line()
             if line is None:
                 return None
@@ -131,7 +146,8 @@ class ServerSession:
         if answer.code < 400:
             self._accepted(verb, answer)
             return
-        if verb is END:  # whatever the reply, the transaction is over (RFC 5321 section 4.1.1.4)
+        # Whatever the reply, the transaction is over (RFC 5321 section 4.1.1.4, RFC 3030 section 2).
+        if verb is END or verb is BDAT or verb is LAST_CHUNK:
             self._enter(READY)
         self._say(answer)
 
@@ -156,8 +172,9 @@ class ServerSession:
             self._recipients += 1
         elif verb == b"MAIL":
             self._recipients = 0
-        elif verb is END:
+        elif verb is END or verb is LAST_CHUNK:
             self._errors = self._junk = 0
+            self._chunks = None
         elif verb == b"DATA":
             self._data = DataReader(self._profile.message_octets)
         elif verb == b"EHLO" or verb == b"HELO":
@@ -204,6 +221,8 @@ class ServerSession:
             if end > start and buffer[end - 1] == CR:
                 self._start = end + 1
                 return buffer[start : end - 1]
+            if buffer[start : start + len(BDAT)].upper() == BDAT and (end >= 0 or len(buffer) - start >= READ_OCTETS):
+                self._last_error()
             if end >= 0:
                 self._say(replies.BARE_LINE_ENDING)
             elif len(buffer) - start >= READ_OCTETS:
@@ -245,20 +264,31 @@ class ServerSession:
         """Answer a command, or make an event of it."""
         try:
             verb, argument = self._expected_verb(line)
-            if verb in JUNK_VERBS:
-                self._junk += 1
-                if self._junk > JUNK:
-                    self._count_error()
-                    if self.state is CLOSED:
-                        return None
+            if verb in JUNK_VERBS and self._count_junk():
+                return None
             command = COMMANDS.get(verb)
             event = command(self, argument) if command is not None else self._dialect.commands[verb](argument)
         except Rejected as rejected:
+            if line[: len(BDAT)].upper() == BDAT:
+                self._last_error()
             self._say(rejected.reply)
             return None
         if event is not None and event is not QUIT_EVENT:
             self._unanswered = verb
         return event
+
+    def _count_junk(self) -> bool:
+        """Count what leads to no mail; whether that ended the session."""
+        self._junk += 1
+        if self._junk > JUNK:
+            self._count_error()
+        return self.state is CLOSED
+
+    def _last_error(self) -> None:
+        """After a BDAT that does not tell how many octets follow, none of them is run as commands: its refusal is the
+        last error that this session may make. Where there is no CHUNKING, a client was not asked to send any."""
+        if BDAT in self._row:
+            self._errors = self._profile.errors
 
     def _expected_verb(self, line: bytes) -> tuple[bytes, bytes]:
         """The verb of a line in upper case and its argument, where that verb may come now. Raises Rejected."""
@@ -284,7 +314,9 @@ class ServerSession:
     def _mail(self, argument: bytes) -> Event:
         dialect = self._dialect
         reverse_path, parameters = mail_argument(argument, dialect.mail)
+        self._binary = False
         if parameters.items:
+            self._binary = is_binary(parameters)
             for check in dialect.checks:
                 refusal = check(parameters, dialect.terms)
                 if refusal is not None:
@@ -299,7 +331,25 @@ class ServerSession:
 
     def _data_command(self, argument: bytes) -> Event:
         without_argument(argument)
+        if self._binary:  # RFC 3030 section 3
+            raise Rejected(NOT_WITH_DATA)
         return DATA_EVENT
+
+    def _bdat(self, argument: bytes) -> None:
+        """A chunk follows, whatever is said to it."""
+        octets, last, refusal = chunk_argument(argument)
+        limit = self._profile.message_octets
+        chunks = self._chunks
+        if chunks is None or self.state is not CHUNKS:
+            chunks = self._chunks = ChunkReader(limit, binary=self._binary)
+        if self.state is not CHUNKS and self.state is not RCPT:
+            refusal = replies.BAD_SEQUENCE
+        if (refusal is not None or (octets < SMALL and not last)) and self._count_junk():
+            return
+        chunks.begin(octets, refusal, last=last)
+        if octets > max(limit, DROP_OCTETS):
+            self._last_error()
+        self._in_chunk = True
 
     def _rset(self, argument: bytes) -> Event | None:
         without_argument(argument)
@@ -350,6 +400,36 @@ class ServerSession:
         fault = reader.fault
         return END_EVENT if fault is None else EndOfData(fault)
 
+    def _read_chunk(self) -> Event | None:
+        """The octets of a chunk, or its end; None when more has to come, or nobody needs to hear of the end."""
+        chunks = self._chunks
+        assert chunks is not None
+        while chunks.left:
+            start = self._start
+            octets = self._buffer[start : start + chunks.left]  # all of it: no copy
+            if not octets:
+                self._forget()
+                return None
+            self._start = start + len(octets)
+            piece = chunks.feed(octets)
+            if piece:
+                return MessageOctets(piece)
+        self._in_chunk = False
+        fault = chunks.fault
+        if self.state is not CHUNKS and self.state is not RCPT:
+            self._enter(self._row[BDAT])
+            if self._errors < self._profile.errors:
+                # Perhaps sent ahead behind one that was refused (RFC 3030 section 2): junk, but not an error each.
+                self._sending += WIRE[id(replies.BAD_SEQUENCE)]
+            else:
+                self._say(replies.BAD_SEQUENCE)
+            return None
+        if chunks.last:
+            self._unanswered = LAST_CHUNK
+            return END_EVENT if fault is None else EndOfData(fault)
+        self._unanswered = BDAT
+        return END_OF_CHUNK_EVENT if fault is None else EndOfChunk(fault)
+
 
 def without_argument(argument: bytes) -> None:
     """RFC 5321 section 4.1.1: a command that has no argument gets 501 for one. Raises Rejected."""
@@ -362,6 +442,7 @@ COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] 
     b"MAIL": ServerSession._mail,
     b"RCPT": ServerSession._rcpt,
     b"DATA": ServerSession._data_command,
+    BDAT: ServerSession._bdat,
     b"EHLO": ServerSession._ehlo,
     b"HELO": ServerSession._helo,
     b"RSET": ServerSession._rset,

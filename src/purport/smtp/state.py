@@ -21,13 +21,18 @@ class State(Enum):
     MAIL = "a reverse-path"
     RCPT = "a reverse-path and at least one forward-path"
     DATA = "receiving the mail data"
+    CHUNKS = "at least one chunk of the message, and not the last"
+    FAILED = "a chunk came before any recipient: nothing but RSET helps"
     CLOSED = "nothing more is read"
 
     # Members are compared by identity and few; Enum's own hash runs Python code, and this one is asked per command.
     __hash__ = object.__hash__
 
 
-START, READY, MAIL, RCPT, DATA, CLOSED = State
+START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, CLOSED = State
+
+BDAT: Final = b"BDAT"
+LAST_CHUNK: Final = b"BDAT LAST"  # stands for the end of a message in chunks where a verb is asked for
 
 Row = Mapping[bytes, State]
 Table = Mapping[State, Row]
@@ -47,17 +52,20 @@ def anywhere(here: State) -> dict[bytes, State]:
 
 
 # In each state: the verbs that may come, and the state that an accepting reply (2yz, 3yz) leads to. Any other reply
-# leaves the state as it was. "." stands for the end of data: any reply to it ends the transaction.
+# leaves the state as it was. "." stands for the end of data: any reply to it ends the transaction. So does the refusal
+# of a chunk.
 TRANSITIONS: Final[Table] = {
     START: anywhere(START) | {b"RSET": START},
     READY: anywhere(READY) | {b"RSET": READY, b"MAIL": MAIL},
     MAIL: anywhere(MAIL) | {b"RSET": READY, b"RCPT": RCPT},
     RCPT: anywhere(RCPT) | {b"RSET": READY, b"RCPT": RCPT, b"DATA": DATA},
     DATA: {b".": READY},
+    CHUNKS: anywhere(CHUNKS) | {b"RSET": READY},
+    FAILED: anywhere(FAILED) | {b"RSET": READY},
     CLOSED: {},
 }
 
-TRANSACTION: Final = frozenset({MAIL, RCPT, DATA})  # the states in which a mail transaction is open
+TRANSACTION: Final = frozenset({MAIL, RCPT, DATA, CHUNKS, FAILED})  # the states in which a mail transaction is open
 
 
 def with_rows(table: Table, added: Iterable[Table]) -> dict[State, dict[bytes, State]]:

@@ -25,7 +25,7 @@ def test_the_dialogue_of_the_rfc() -> None:
     assert mail.parameters.get(BODY) == "8BITMIME"
 
 
-@pytest.mark.parametrize("word", ["BODY", "BODY=", "BODY=9BIT", "BODY=BINARYMIME", "BODY=7BIT BODY=7BIT"])
+@pytest.mark.parametrize("word", ["BODY", "BODY=", "BODY=9BIT", "BODY=7BIT BODY=7BIT"])
 def test_a_bad_value_is_refused(word: str) -> None:
     server = Shell(Profile("mx.example"))
     server.hear(b"EHLO x\r\n")

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from purport.smtp.extension import Extension
-from purport.smtp.extensions import dsn, eightbitmime, enhancedstatuscodes, pipelining, size, submitter, xclient
+from purport.smtp.extensions import (
+    binarymime,
+    chunking,
+    dsn,
+    eightbitmime,
+    enhancedstatuscodes,
+    pipelining,
+    size,
+    submitter,
+    xclient,
+)
 
 ALL: Final[tuple[Extension, ...]] = (
     pipelining.EXTENSION,
@@ -13,6 +23,8 @@ ALL: Final[tuple[Extension, ...]] = (
     eightbitmime.EXTENSION,
     enhancedstatuscodes.EXTENSION,
     dsn.EXTENSION,
+    chunking.EXTENSION,
+    binarymime.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )

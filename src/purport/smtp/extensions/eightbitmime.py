@@ -13,6 +13,7 @@ from typing import Final
 from purport.mail.envelope import Parameter
 from purport.mail.reply import reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing
+from purport.smtp.extensions.binarymime import is_binary
 
 # RFC 3463 section 3.7: conversion is required and not supported.
 NEEDS_8BITMIME: Final = reply(554, "5.6.3", "Message holds octets above 127 and the next hop does not offer 8BITMIME")
@@ -38,8 +39,9 @@ BODY: Final = Parameter("BODY", decode, encode)
 
 def outbound(message: Outgoing, offer: str | None) -> Mapping[str, bytes]:
     """What the message holds, not what it was announced as: a header field of ours or a forwarder's may have added
-    octets above 127. To a host without the extension it "must not, under any circumstances" go (RFC 6152 section 3)."""
-    if not message.eightbit:
+    octets above 127. To a host without the extension it "must not, under any circumstances" go (RFC 6152 section 3).
+    A binary message is another extension's."""
+    if not message.eightbit or is_binary(message.parameters):
         return {}
     if offer is None:
         raise CannotForward(NEEDS_8BITMIME)
