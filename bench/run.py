@@ -96,8 +96,12 @@ def accept_rows(runs: int, scale: float) -> list[Row]:
                 wait_for(lambda: not theirs.queue_ids(), 60)  # what it still does must not fall into another's turn
                 return run
 
+            def kept() -> Run:
+                ours.command("queue", "delete", "ALL")  # as for the peer that holds
+                return accept(ours.pid, ours.port, count, **options)
+
             sides = {
-                "Purport": lambda: accept(ours.pid, ours.port, count, **options),
+                "Purport": kept,
                 "Postfix": discarded,
                 "holding": held,
             }
