@@ -95,6 +95,7 @@ def make_front(settings: Settings, number: int) -> Front:
         recorded=recorded_policy(policy),
         patience=Patience(limits.command_seconds, limits.data_seconds),
         trusts=trusted.__contains__,
+        proxied=Networks(listener.proxy_protocol).__contains__,
         next_hop=make_routes(settings).next_hop,
         lifetime=settings.queue.lifetime,
         hold=settings.queue.hold,

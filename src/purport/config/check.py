@@ -118,6 +118,7 @@ def _check_listeners(settings: Settings) -> None:
                 raise Wrong(where, f"{_quoted(bind)} is taken by {seen[found]}")
             seen[found] = f"listener[{number}]"
         _check_networks(("listener", number, "xclient"), listener.xclient)
+        _check_networks(("listener", number, "proxy_protocol"), listener.proxy_protocol)
         _check_keywords(("listener", number, "discard_ehlo_keywords"), listener.discard_ehlo_keywords)
 
 

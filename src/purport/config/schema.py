@@ -49,6 +49,10 @@ class Listener(Table, frozen=True):
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
+    proxy_protocol: Annotated[
+        list[str],
+        Meta(description="networks of proxies, each of which must send a PROXY header with the client's address"),
+    ] = []
     discard_ehlo_keywords: Annotated[
         list[str], Meta(description="extensions not offered there, such as DSN where strangers get no reports")
     ] = []

@@ -21,6 +21,7 @@ from purport.mail.address import Mailbox
 from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, received
+from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
@@ -49,6 +50,7 @@ T = TypeVar("T")
 
 AHEAD_OCTETS: Final = 65536  # octets a client may send while its command waits for DNS or disk, until we stop reading
 SLOWEST: Final = 1024.0  # octets a second below which mail data counts as dripping
+PROXY_SECONDS: Final = 10.0  # for a proxy to say whom it speaks for; it does so with its first segment
 DNS_SECONDS: Final = 20.0  # for all questions of one check (RFC 7208 section 4.6.4)
 NEVER: Final = float("inf")
 # Why nothing is read from a client: it sent too far ahead, it does not take its replies, the disk is behind.
@@ -76,6 +78,7 @@ class Front:
     recorded: RecordedPolicy  # what the ledger says of the policy
     patience: Patience
     trusts: Callable[[str], bool]  # whether XCLIENT of this client address is believed
+    proxied: Callable[[str], bool]  # whether a peer with this address has to send a PROXY header
     next_hop: Callable[[str], str]
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
@@ -150,6 +153,7 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_front",
         "_held",
+        "_proxied",
         "_relay",
         "_session",
         "_stopping",
@@ -169,6 +173,7 @@ class Connection(asyncio.Protocol):
         self._ended = False  # the client will send nothing more
         self._stopping = False
         self._ahead = 0
+        self._proxied: bytes | None = None  # of a PROXY header that has to come first
         self.deadline = NEVER
 
     # What the transport says
@@ -176,14 +181,26 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         relay = self._relay
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class, but in all they do
-        self._address, _ = client_address(transport)
-        self._client = Client(self._address, None, "")
+        address, _ = client_address(transport)
+        if self._front.proxied(address):
+            self._address = address
+            self._proxied = b""
+            self.deadline = relay.loop.time() + PROXY_SECONDS
+            relay.connections.add(self)
+        else:
+            self._begin(address)
+
+    def _begin(self, address: str) -> None:
+        """The client is known: greet it, where there is room."""
+        relay = self._relay
+        self._address = address
+        self._client = Client(address, None, "")
         if not relay.house.admission.enter(self._address):
             relay.house.chronicle.connection(client_text(None, self._address), "too many connections")
             self._transport.write(replies.TOO_MANY_CONNECTIONS.octets())
             self._transport.close()
             return
-        send_at_once(transport)
+        send_at_once(self._transport)
         self._session = ServerSession(self._front.profile, xclient_allowed=self._front.trusts(self._address))
         self._session.greet()
         relay.connections.add(self)
@@ -192,6 +209,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, octets: bytes) -> None:
         session = self._session
         if session is None:
+            if self._proxied is not None:
+                self._read_proxy(self._proxied + octets)
             return
         session.receive(octets)
         if self._waiting:
@@ -201,15 +220,34 @@ class Connection(asyncio.Protocol):
             return
         self._advance(session)
 
+    def _read_proxy(self, octets: bytes) -> None:
+        """The beginning of a connection from a proxy: whom it speaks for, and then the client's own octets."""
+        try:
+            found = proxy.read_header(octets)
+        except ValueError as error:
+            self._proxied = None
+            self._relay.house.chronicle.connection(client_text(None, self._address), str(error))
+            self._transport.close()
+            return
+        if found is None:
+            self._proxied = octets
+            return
+        self._proxied = None
+        self._relay.connections.discard(self)
+        self._begin(self._address if found.client is None else found.client)
+        if len(octets) > found.octets:
+            self.data_received(octets[found.octets :])
+
     def eof_received(self) -> bool:
         self._ended = True
         return self._waiting  # the reply that is on its way may still be sent
 
     def connection_lost(self, _error: Exception | None) -> None:
+        self._relay.connections.discard(self)
+        self._proxied = None
         if self._session is None:
             return
         self._session = None
-        self._relay.connections.discard(self)
         self._relay.house.admission.leave(self._address)
         if not self._waiting:
             self._drop()
@@ -234,6 +272,9 @@ class Connection(asyncio.Protocol):
             self.close(replies.TIMED_OUT)
             if unread:  # it would take no notice of the last reply either
                 self._transport.abort()
+        elif self._proxied is not None:
+            self._relay.house.chronicle.connection(client_text(None, self._address), "timeout before the PROXY header")
+            self._transport.abort()
 
     def stop(self) -> None:
         """Take no further transaction."""
@@ -248,6 +289,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._session.to_send() + last.octets())
             self._transport.close()
             self.deadline = NEVER
+        elif self._proxied is not None:
+            self._transport.close()
 
     # Events
 
