@@ -46,6 +46,7 @@ class LedgerWriter:
         self._lines: list[bytes] = []
         self._descriptor = -1
         self._day = -1
+        self._torn = False  # the file ends within a line: the disk was full
         self.lost = 0
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -67,10 +68,14 @@ class LedgerWriter:
             if today != self._day:
                 self._open(today)
             octets = b"".join(lines)
+            if self._torn:
+                octets = b"\n" + octets  # a line that was cut off must not swallow the next one
             written = os.write(self._descriptor, octets)
-            if written < len(octets):  # the disk is full: the torn line must not swallow the next one
-                os.write(self._descriptor, b"\n")
-                raise OSError("only a part was written")
+            if written:
+                self._torn = not octets[:written].endswith(b"\n")
+            if written < len(octets):
+                lines = lines[octets[:written].count(b"\n", 1) :]
+                raise OSError("no room for all")
         except OSError as error:
             self.lost += len(lines)
             if self._warn is not None:
@@ -86,11 +91,13 @@ class LedgerWriter:
 
     def _open(self, today: int) -> None:
         place = day_file(self._folder, today * DAY)
-        descriptor = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(place, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = descriptor
         self._day = today
+        size = os.fstat(descriptor).st_size
+        self._torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         self._expire(today)
 
     def _expire(self, today: int) -> None:
