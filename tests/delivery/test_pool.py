@@ -582,3 +582,34 @@ async def test_whatever_servers_do_each_recipient_is_settled_once(seed):
             await outside.outcomes(80)
             await asyncio.sleep(0.01)
             assert len(outside.settled) == len({local_part for local_part, _, _ in outside.settled}) == 80
+
+
+@on_loop
+async def test_no_transaction_has_more_recipients_and_no_session_more_mail_than_the_host_takes():
+    """RFC 9422 section 4.1 and 4.2."""
+    one = PoolSettings(per_destination=1)
+    async with (
+        ScriptedServer("PIPELINING", "LIMITS RCPTMAX=2 MAILMAX=2") as server,
+        Outside(settings=one) as outside,
+    ):
+        names = [f"user{number}" for number in range(7)]
+        outside.send(here(server), a_message(*names))
+        told = await outside.outcomes(7)
+        assert told == dict.fromkeys(names, (Judgement.RELAYED, "250 2.0.0 Ok: taken"))
+        said = [command.partition(" ")[0] for command in server.commands]
+        assert (said.count("MAIL"), said.count("RCPT"), said.count("EHLO")) == (4, 7, 2)
+
+
+@on_loop
+async def test_no_session_has_more_domains_than_the_host_takes():
+    """RFC 9422 section 4.3."""
+    async with ScriptedServer("PIPELINING", "LIMITS RCPTDOMAINMAX=1") as server, Outside() as outside:
+        message = a_message("bob", "carol", "dave")
+        message.recipients[1].forward_path = Mailbox("carol", "b.example")
+        message.recipients[2].forward_path = Mailbox("dave", "COMPANY.com.example")
+        outside.send(here(server), message)
+        told = await outside.outcomes(3)
+        assert {judgement for judgement, _ in told.values()} == {Judgement.RELAYED}
+        said = [command.partition(" ")[0] for command in server.commands]
+        assert (said.count("MAIL"), said.count("EHLO")) == (2, 2)
+        assert server.commands.index("RCPT TO:<dave@COMPANY.com.example>") < server.commands.index("QUIT")

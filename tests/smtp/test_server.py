@@ -61,6 +61,7 @@ def test_the_ehlo_reply_has_what_is_built_in_its_order() -> None:
             "250-DSN",
             "250-CHUNKING",
             "250-BINARYMIME",
+            "250-LIMITS RCPTMAX=1000",
             "250 SUBMITTER",
         ]
     ]

@@ -22,6 +22,9 @@ from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions.dsn import EXTENSION as DSN
+from purport.smtp.extensions.limits import EXTENSION as LIMITS
+from purport.smtp.extensions.limits import NO_LIMITS
+from purport.smtp.extensions.limits import read as read_limits
 from purport.smtp.extensions.submitter import SUBMITTER
 
 PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
@@ -101,6 +104,12 @@ class Job:
         self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
         self.restarts = 0  # how often a connection ended before it said a word about the message
 
+    def part(self, recipients: Sequence[QueuedRecipient]) -> Job:
+        """A job for some of the recipients; what hosts said so far is known to it too."""
+        job = Job(self.message, recipients, self.next_hop, self.content, self.settle)
+        job.tried, job.held = self.tried, self.held
+        return job
+
 
 class Owner(Protocol):
     """Whom a connection asks for work and tells what became of it."""
@@ -137,9 +146,11 @@ class Connection(asyncio.Protocol):
         "_stalled",
         "_transport",
         "deadline",
+        "domains",
         "host",
         "hosts",
         "label",
+        "limits",
         "opened",
         "transactions",
     )
@@ -164,6 +175,8 @@ class Connection(asyncio.Protocol):
         self.deadline = loop.time() + patience[Stage.GREETING]
         self.opened = False
         self.transactions = 0
+        self.limits = NO_LIMITS  # of the host, once it is opened
+        self.domains: set[str] = set()  # of recipients, while the host limits them
         self._transport: asyncio.Transport | None = None
         self._jobs: dict[Transaction, Job] = {}
         self._pieces: Iterator[bytes] | None = None  # of a body on disk, while it is being sent
@@ -182,6 +195,20 @@ class Connection(asyncio.Protocol):
     def reports(self) -> bool:
         """Whether the host reports what becomes of what it took."""
         return DSN.keyword in self._session.offers
+
+    def room(self, recipients: Sequence[QueuedRecipient]) -> Sequence[QueuedRecipient]:
+        """As many of a job's recipients as the next transaction may have (RFC 9422)."""
+        limits = self.limits
+        if limits is NO_LIMITS:
+            return recipients
+        domains = set(self.domains)
+        fitting: list[QueuedRecipient] = []
+        for recipient in recipients:
+            domain = recipient.forward_path.domain.lower()
+            if len(fitting) < limits.recipients and (domain in domains or len(domains) < limits.domains):
+                domains.add(domain)
+                fitting.append(recipient)
+        return fitting
 
     def wake(self) -> None:
         """There may be a job again."""
@@ -269,6 +296,7 @@ class Connection(asyncio.Protocol):
             self._send_message(self._jobs[event.transaction].message)
         elif isinstance(event, Ready):
             self.opened = True
+            self.limits = read_limits(self._session.offers.get(LIMITS.keyword))
             self._owner.opened(self)
         elif not self.opened:
             self._owner.refused(self, event.stage, event.reply)
@@ -285,6 +313,8 @@ class Connection(asyncio.Protocol):
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job
         self.transactions += 1
+        if self.limits is not NO_LIMITS:
+            self.domains.update(recipient.forward_path.domain.lower() for recipient in job.recipients)
         self._session.begin(transaction)
 
     def _send_message(self, message: QueuedMessage) -> None:

@@ -204,21 +204,33 @@ class Pool:
     def next_job(self, connection: Connection) -> Job | None:
         """The oldest job that this connection's host was not tried for."""
         destination = self._where[connection]
-        if self._closing or connection.transactions >= self._settings.reuse:
+        if self._closing or connection.transactions >= min(self._settings.reuse, connection.limits.mails):
             connection.quit()
             return None
         queue = destination.queue
+        full = False
         for number, job in enumerate(queue):
-            if connection.host not in job.tried:
+            if connection.host in job.tried:
+                continue
+            fitting = connection.room(job.recipients)
+            if fitting:
                 del queue[number]
                 destination.idle.pop(connection, None)
-                return job
+                return job if len(fitting) == len(job.recipients) else self._divide(destination, job, fitting)
+            full = True  # of domains: the job needs a connection of its own
         if connection.idle:
-            if self._waiting:
+            if self._waiting or full:
                 connection.quit()
             else:
                 destination.idle[connection] = None
         return None
+
+    def _divide(self, destination: Destination, job: Job, fitting: Sequence[QueuedRecipient]) -> Job:
+        """The part of a job that fits into a transaction; the rest is the next in the queue."""
+        chosen = {recipient.number for recipient in fitting}
+        rest = [recipient for recipient in job.recipients if recipient.number not in chosen]
+        destination.queue.appendleft(job.part(rest))
+        return job.part(fitting)
 
     def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
         """A transaction is finished: some recipients are settled, some may be tried at another host."""

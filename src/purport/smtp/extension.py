@@ -23,6 +23,7 @@ class Terms:
 
     message_octets: int  # the largest message we take
     xclient_allowed: bool = False
+    recipients: int = 1000  # the most of a transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Profile:
         greeting = Reply(220, "", (f"{self.hostname} ESMTP {self.software}".rstrip(),))
         dialects = {
             (allowed, extended): Dialect(
-                self.hostname, self.extensions, Terms(self.message_octets, allowed), extended=extended
+                self.hostname, self.extensions, Terms(self.message_octets, allowed, self.recipients), extended=extended
             )
             for allowed in (False, True)
             for extended in (False, True)

@@ -11,6 +11,7 @@ from purport.smtp.extensions import (
     dsn,
     eightbitmime,
     enhancedstatuscodes,
+    limits,
     pipelining,
     size,
     submitter,
@@ -25,6 +26,7 @@ ALL: Final[tuple[Extension, ...]] = (
     dsn.EXTENSION,
     chunking.EXTENSION,
     binarymime.EXTENSION,
+    limits.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
