@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from purport.mail.address import Mailbox
 from purport.mail.envelope import NO_PARAMETERS, Parameter, Parameters
 from purport.mail.reply import Reply
 from purport.smtp.event import Event
 from purport.smtp.state import State
+
+Service = Literal["mx", "submission", "lmtp"]  # what a listener is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class Terms:
     message_octets: int  # the largest message we take
     xclient_allowed: bool = False
     recipients: int = 1000  # the most of a transaction
+    service: Service = "mx"  # of the listener
+    starttls: bool = False  # whether there is a certificate to begin TLS with
+    secure: bool = False  # whether TLS protects the connection
+    authenticated: bool = False  # whether the client logged in
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final, final
 
 from purport.mail.reply import BAD_SEQUENCE, UNKNOWN_COMMAND, Reply, reply
 from purport.smtp.command import Known
-from purport.smtp.extension import Extension, Terms
+from purport.smtp.extension import Extension, Service, Terms
 from purport.smtp.extensions import ALL
 from purport.smtp.state import TRANSITIONS, with_rows
 
@@ -62,13 +62,14 @@ class Dialect:
         return UNKNOWN_COMMAND
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """What the sessions of one listener share.
 
     * `message_octets`: the largest message; what SIZE offers.
     * `recipients`: of one transaction; the next ones get 452, and the client sends to them in another transaction.
     * `errors`: so many 5yz replies without an accepted message between them end the session with 421.
+    * `starttls`: whether there is a certificate to begin TLS with.
     """
 
     hostname: str
@@ -77,17 +78,30 @@ class Profile:
     recipients: int = RECIPIENTS
     errors: int = ERRORS
     software: str = "Purport"
+    service: Service = "mx"
+    starttls: bool = False
     greeting: bytes = field(init=False)
-    dialects: Mapping[tuple[bool, bool], Dialect] = field(init=False)  # by (XCLIENT allowed, EHLO rather than HELO)
+    _dialects: dict[tuple[Terms, bool], Dialect] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         greeting = Reply(220, "", (f"{self.hostname} ESMTP {self.software}".rstrip(),))
-        dialects = {
-            (allowed, extended): Dialect(
-                self.hostname, self.extensions, Terms(self.message_octets, allowed, self.recipients), extended=extended
-            )
-            for allowed in (False, True)
-            for extended in (False, True)
-        }
         object.__setattr__(self, "greeting", greeting.octets())
-        object.__setattr__(self, "dialects", dialects)
+
+    def terms(self, *, xclient_allowed: bool = False, secure: bool = False) -> Terms:
+        """The terms of a session that begins."""
+        return Terms(
+            self.message_octets,
+            xclient_allowed,
+            self.recipients,
+            service=self.service,
+            starttls=self.starttls,
+            secure=secure,
+        )
+
+    def dialect(self, terms: Terms, *, extended: bool) -> Dialect:
+        """What may be said on these terms, after EHLO (`extended`) or HELO; worked out once."""
+        known = self._dialects.get((terms, extended))
+        if known is None:
+            known = Dialect(self.hostname, self.extensions, terms, extended=extended)
+            self._dialects[terms, extended] = known
+        return known

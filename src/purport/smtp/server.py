@@ -76,15 +76,15 @@ class ServerSession:
         "_row",
         "_sending",
         "_start",
+        "_terms",
         "_unanswered",
-        "_xclient_allowed",
         "state",
     )
 
     def __init__(self, profile: Profile, *, xclient_allowed: bool = False) -> None:
         self._profile = profile
-        self._xclient_allowed = xclient_allowed
-        self._dialect = profile.dialects[xclient_allowed, True]
+        self._terms = profile.terms(xclient_allowed=xclient_allowed)
+        self._dialect = profile.dialect(self._terms, extended=True)
         self._buffer = b""  # octets received; those before `_start` have been read
         self._start = 0
         self._sending = bytearray()
@@ -178,10 +178,10 @@ class ServerSession:
         elif verb == b"DATA":
             self._data = DataReader(self._profile.message_octets)
         elif verb == b"EHLO" or verb == b"HELO":
-            self._dialect = self._profile.dialects[self._xclient_allowed, verb == b"EHLO"]
+            self._dialect = self._profile.dialect(self._terms, extended=verb == b"EHLO")
             octets = self._dialect.hello_reply
         elif verb == b"XCLIENT":  # the session starts over (Postfix XCLIENT_README)
-            self._dialect = self._profile.dialects[self._xclient_allowed, True]
+            self._dialect = self._profile.dialect(self._terms, extended=True)
             octets = self._profile.greeting
         self._enter(state)
         self._sending += octets or WIRE.get(id(answer)) or answer.octets()

@@ -66,7 +66,9 @@ def test_r3_the_keyword_has_no_parameters(allowed: bool) -> None:
 def test_r4_there_are_no_new_verbs() -> None:
     assert not EXTENSION.verbs
     assert not EXTENSION.commands
-    with_it, without = (Profile("x", extensions=some).dialects[False, True].table for some in ((EXTENSION,), ()))
+    with_it, without = (
+        Profile("x", extensions=some).dialect(Terms(1000), extended=True).table for some in ((EXTENSION,), ())
+    )
     assert with_it == without == {state: dict(row) for state, row in TRANSITIONS.items()}
 
 
