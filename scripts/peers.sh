@@ -8,6 +8,7 @@ packages=""
 need() { [ -e "$1" ] || command -v "$1" >/dev/null 2>&1 || packages="$packages $2"; }
 need /usr/sbin/postfix postfix
 need swaks swaks
+perl -MNet::SSLeay -e1 2>/dev/null || packages="$packages libnet-ssleay-perl"  # for swaks --tls
 need msmtp msmtp
 need curl curl
 need gcc gcc

@@ -32,9 +32,10 @@ from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
+from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.parts import make_front, make_resolver, make_routes, make_schedule
+from purport.parts import make_certificates, make_front, make_resolver, make_routes, make_schedule
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored
@@ -55,6 +56,7 @@ def serve(path: Path) -> int:
     """Run the server of a settings file until it is told to stop. Returns an exit code of sysexits(3)."""
     try:
         settings = load(path)
+        certificates = make_certificates(path, settings)
     except SettingsError as error:
         _say(str(error))
         return EX_CONFIG
@@ -63,16 +65,16 @@ def serve(path: Path) -> int:
     # it waits for the event loop's turn to end instead, and with it every message of the group.
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        return uvloop.run(_run(path, settings))
+        return uvloop.run(_run(path, settings, certificates))
     except (OSError, SpoolInUse, sqlite3.Error, ValueError) as error:
         _say(f"purport: {error}")
         return EX_UNAVAILABLE
 
 
-async def _run(path: Path, settings: Settings) -> int:
+async def _run(path: Path, settings: Settings, certificates: Certificates | None) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    server = Server(path, settings, loop)
+    server = Server(path, settings, certificates, loop)
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     loop.add_signal_handler(signal.SIGHUP, server.reload)
@@ -97,9 +99,12 @@ class _Listening:
 class Server:
     """Everything that one process runs."""
 
-    def __init__(self, path: Path, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, settings: Settings, certificates: Certificates | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._path = path
         self._settings = settings
+        self._certificates = certificates
         self._loop = loop
         self._listening: list[_Listening] = []
         state = state_folder(path, settings)
@@ -149,7 +154,7 @@ class Server:
         """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
         try:
             for number, listener in enumerate(self._settings.listener):
-                relay = Relay(make_front(self._settings, number), self._house, self._loop)
+                relay = Relay(make_front(self._settings, number, self._certificates), self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
             await self._control.open()
@@ -194,11 +199,13 @@ class Server:
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:
                 raise ValueError(f"a change of {', '.join(fixed)} or of an address needs a new start")
-            fronts = [make_front(settings, number) for number in range(len(settings.listener))]
+            certificates = make_certificates(self._path, settings)
+            fronts = [make_front(settings, number, certificates) for number in range(len(settings.listener))]
         except (SettingsError, ValueError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
+        self._certificates = certificates
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
         for listening, front in zip(self._listening, fronts, strict=True):
@@ -218,7 +225,18 @@ class Server:
     def _tick(self) -> None:
         for listening in self._listening:
             listening.relay.expire()
+        self._refresh_certificates()
         self._ticker = self._loop.call_later(TICK, self._tick)
+
+    def _refresh_certificates(self) -> None:
+        """A certificate that was renewed is used from now on."""
+        if self._certificates is None:
+            return
+        try:
+            if self._certificates.refresh():
+                self._log.notice("the certificates were read again")
+        except CertificateError as error:
+            self._log.warning(f"the old certificates stay in use: {error}")
 
     def _unhurried(self, _seconds: float) -> Resolver:
         """A zone in memory answers at once."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from purport.config.check import local_part_of
+from purport.config.load import SettingsError
 from purport.config.schema import Settings
 from purport.delivery.route import Routes
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.domain import a_label_form
+from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.resolver import Resolver
 from purport.policy.policy import Policy
 from purport.policy.relaying import Networks, Relaying
@@ -74,7 +76,20 @@ def make_schedule(settings: Settings) -> Schedule:
     )
 
 
-def make_front(settings: Settings, number: int) -> Front:
+def make_certificates(path: Path, settings: Settings) -> Certificates | None:
+    """What we prove our names with; None without any. Raises SettingsError."""
+    files = [
+        CertificateFiles(path.parent / one.chain, path.parent / (one.key or one.chain)) for one in settings.certificate
+    ]
+    if not files:
+        return None
+    try:
+        return Certificates(files, min_version=settings.tls.min_version, ciphers=settings.tls.ciphers)
+    except CertificateError as error:
+        raise SettingsError(str(error.path), 0, "", error.problem) from error
+
+
+def make_front(settings: Settings, number: int, certificates: Certificates | None = None) -> Front:
     """What the connections of one listener share."""
     limits = settings.limits
     listener = settings.listener[number]
@@ -83,6 +98,7 @@ def make_front(settings: Settings, number: int) -> Front:
         withheld.add(SUBMITTER.keyword)
     trusted = Networks(listener.xclient)
     policy = make_policy(settings)
+    tls = None if listener.tls == "none" else certificates
     return Front(
         profile=Profile(
             settings.hostname,
@@ -90,12 +106,16 @@ def make_front(settings: Settings, number: int) -> Front:
             message_octets=limits.message_size,
             recipients=limits.recipients,
             errors=limits.errors,
+            starttls=tls is not None and listener.tls != "implicit",
+            tls_required=listener.tls == "require",
         ),
         policy=policy,
         recorded=recorded_policy(policy),
         patience=Patience(limits.command_seconds, limits.data_seconds),
         trusts=trusted.__contains__,
         proxied=Networks(listener.proxy_protocol).__contains__,
+        certificate=lambda: None if tls is None else tls.context,
+        tls_first=listener.tls == "implicit",
         next_hop=make_routes(settings).next_hop,
         lifetime=settings.queue.lifetime,
         hold=settings.queue.hold,

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from purport.config.describe import SHOWN, manual, sample
+from purport.config.describe import COMMENTED, GIVEN, SHOWN, default_of, manual, sample
 from purport.config.load import read
 from purport.config.schema import Settings, fields, struct_of
 
 ROOT = Path(__file__).parents[2]
-BEHIND = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
+BEHIND = re.compile(r"^# (?=[a-z_]+ = |\[\[)", re.MULTILINE)
 
 
 def paths() -> list[str]:
@@ -25,6 +25,16 @@ def paths() -> list[str]:
     return found
 
 
+def defaults(table: str) -> dict[str, object]:
+    (found,) = [struct_of(field.type) for field in fields() if field.encode_name == table]
+    assert found is not None
+    return {one.encode_name: default_of(one) for one in found.fields}
+
+
+def required(table: str) -> list[str]:
+    return [key for key, value in defaults(table).items() if value is msgspec.NODEFAULT]
+
+
 def test_the_sample_works_as_it_is() -> None:
     found = read(sample())
     assert found.hostname == "mx.company.com.example"
@@ -34,6 +44,12 @@ def test_the_sample_works_as_it_is() -> None:
 def test_every_setting_of_the_sample_shows_its_default() -> None:
     plain = msgspec.to_builtins(read(sample()))
     uncommented = msgspec.to_builtins(read(BEHIND.sub("", sample())))
+    for table in COMMENTED:
+        (only,) = uncommented[table]
+        for one in required(table):
+            assert only.pop(one) == GIVEN[f"{table}.{one}"]
+        assert only == {key: value for key, value in defaults(table).items() if key in only}
+        uncommented[table] = plain[table]
     for path, shown in SHOWN.items():
         table, key = path.split(".")
         assert uncommented[table][0][key] == shown
@@ -46,7 +62,7 @@ def test_every_setting_stands_in_the_sample_and_says_what_it_is_for(path: str) -
     table, _, key = path.rpartition(".")
     text = sample()
     if table:
-        text = re.split(rf"^\[+{table}\]+$", text, flags=re.MULTILINE)[1]
+        text = re.split(rf"^(?:# )?\[+{table}\]+$", text, flags=re.MULTILINE)[1]
     assert re.search(rf"^# \S[^\n]+\n(# )?{key} = ", text, re.MULTILINE), path
 
 

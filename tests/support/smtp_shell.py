@@ -71,11 +71,12 @@ class Shell:
     resolver: StaticResolver | None = None  # None: nobody is asked
     check_pra_always: bool = False
     xclient_allowed: bool = False
+    secure: bool = False
     messages: list[Message] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.session = ServerSession(self.profile, xclient_allowed=self.xclient_allowed)
+        self.session = ServerSession(self.profile, xclient_allowed=self.xclient_allowed, secure=self.secure)
         self.session.greet()
         self.hello_domain = ""
         self._drop()
@@ -196,7 +197,6 @@ def replies_in(octets: bytes) -> list[list[str]]:
 
 WITHOUT = {
     "AUTH": "needs AUTH",
-    "STARTTLS": "needs STARTTLS",
     " SMTPUTF8": "needs SMTPUTF8",
 }
 
@@ -223,8 +223,6 @@ def dialogues(path: Path, deviations: Mapping[str, str] | None = None) -> list[A
 def missing(case: dict[str, Any]) -> str | None:
     """What the case needs that is not here."""
     for step in case["dialogue"]:
-        if step.get("connect") == "tls" or "tls" in step:
-            return "needs TLS"
         for line in [step.get("C", ""), step.get("C_wire", ""), *step.get("C_pipeline", ())]:
             for word, reason in WITHOUT.items():
                 if line.startswith(word) or (word.startswith(" ") and word in line):
@@ -241,8 +239,10 @@ def play(case: dict[str, Any], cut: int = 0) -> Shell:
             assert pending, f"no reply where {step['S']} was expected"
             agree(step["S"], pending.pop(0), case)
         elif "connect" in step:
-            shell = shell_for(case)
+            shell = shell_for(case, secure=step["connect"] == "tls")
             pending = shell.hear(b"")
+        elif "tls" in step:
+            shell.session.secured()
         elif "close" in step:
             assert not pending
         else:
@@ -251,16 +251,17 @@ def play(case: dict[str, Any], cut: int = 0) -> Shell:
     return shell
 
 
-def shell_for(case: dict[str, Any]) -> Shell:
+def shell_for(case: dict[str, Any], *, secure: bool = False) -> Shell:
     server = case.get("server", "mx.company.com.example")
     policy = case.get("policy") or {}
     return Shell(
-        Profile(server, message_octets=policy.get("size_limit", 10485760)),
+        Profile(server, message_octets=policy.get("size_limit", 10485760), starttls=True),
         domain=case.get("domain") or (server.partition(".")[2] if server.startswith("mx.") else server),
         mailboxes=frozenset(mailboxes(case["dialogue"])),
         client_ip=case.get("client_ip", "198.51.100.9"),
         resolver=StaticResolver(case.get("zone", {})),
         check_pra_always=policy.get("check_pra") == "always",
+        secure=secure,
     )
 
 

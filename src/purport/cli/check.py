@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,6 +12,9 @@ from purport.cli.exits import EX_CONFIG, Failure, config_option, settings_of
 
 if TYPE_CHECKING:
     from purport.config.schema import Settings
+
+DAY: Final = 86400.0  # seconds
+SOON: Final = 14 * DAY  # a certificate that is renewed by itself has more time left
 
 
 @click.command("check")
@@ -20,9 +24,29 @@ def command(config: str | None) -> None:
     path, settings = settings_of(config)
     if settings.dns.zone:
         check_zone(path, settings)
+    if settings.certificate:
+        check_certificates(path, settings)
     count = len(settings.domain)
     binds = ", ".join(bind for listener in settings.listener for bind in listener.bind)
     click.echo(f"{path}: good: {settings.hostname}, {count} domain{'s' * (count != 1)}, listening on {binds}")
+
+
+def check_certificates(path: Path, settings: Settings) -> None:
+    """Whether the certificates can be used; one that has expired is told, and is no error."""
+    from purport.config.load import SettingsError
+    from purport.net.certificates import CertificateError, expiry_of
+    from purport.parts import make_certificates
+
+    try:
+        make_certificates(path, settings)
+        for one in settings.certificate:
+            left = expiry_of(path.parent / one.chain) - time.time()
+            if left < 0:
+                click.echo(f"{one.chain}: warning: the certificate has expired", err=True)
+            elif left < SOON:
+                click.echo(f"{one.chain}: warning: the certificate expires in {left / DAY:.0f} days", err=True)
+    except (SettingsError, CertificateError) as error:
+        raise Failure(str(error), EX_CONFIG) from error
 
 
 def check_zone(path: Path, settings: Settings) -> None:

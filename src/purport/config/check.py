@@ -117,6 +117,8 @@ def _check_listeners(settings: Settings) -> None:
             if found in seen:
                 raise Wrong(where, f"{_quoted(bind)} is taken by {seen[found]}")
             seen[found] = f"listener[{number}]"
+        if listener.tls in ("require", "implicit") and not settings.certificate:
+            raise Wrong(("listener", number, "tls"), "needs a certificate", "add a [[certificate]] table")
         _check_networks(("listener", number, "xclient"), listener.xclient)
         _check_networks(("listener", number, "proxy_protocol"), listener.proxy_protocol)
         _check_keywords(("listener", number, "discard_ehlo_keywords"), listener.discard_ehlo_keywords)

@@ -16,7 +16,10 @@ GIVEN: Final = {
     "hostname": "mx.company.com.example",
     "listener.bind": ["127.0.0.1:2525"],
     "domain.name": "company.com.example",
+    "certificate.chain": "fullchain.pem",
 }
+# Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
+COMMENTED: Final = frozenset(("certificate",))
 # What the sample shows for a key that is left out by default.
 SHOWN: Final = {"domain.mailboxes": ["bob", "postmaster"]}
 
@@ -38,16 +41,17 @@ def _sample() -> Iterator[str]:
         yield ""
         yield ""
         yield from _comment(table.cls.__doc__ or "")
-        yield _header(field)
+        commented = "# " if field.encode_name in COMMENTED else ""
+        yield f"{commented}{_header(field)}"
         for inner in table.fields:
-            yield from _setting(inner, f"{field.encode_name}.{inner.encode_name}")
+            yield from _setting(inner, f"{field.encode_name}.{inner.encode_name}", commented)
 
 
-def _setting(field: inspect.Field, path: str) -> Iterator[str]:
+def _setting(field: inspect.Field, path: str, commented: str = "") -> Iterator[str]:
     yield ""
     yield from _comment(_about(field))
     if path in GIVEN:
-        yield f"{field.encode_name} = {toml(GIVEN[path])}"
+        yield f"{commented}{field.encode_name} = {toml(GIVEN[path])}"
     else:
         yield f"# {field.encode_name} = {toml(SHOWN.get(path, default_of(field)))}"
 

@@ -31,6 +31,22 @@ class Dns(Table, frozen=True):
     cache_entries: Annotated[Count, Meta(description="answers kept in memory")] = 50_000
 
 
+class Certificate(Table, frozen=True):
+    """A certificate for TLS; the first is shown to clients that ask for no name of the others."""
+
+    chain: Annotated[
+        str, Meta(min_length=1, description="PEM file: the certificate, then those that lead to its authority")
+    ]
+    key: Annotated[str, Meta(description="PEM file of its key, without a password; left out: in the same file")] = ""
+
+
+class Tls(Table, frozen=True):
+    """TLS as a server."""
+
+    min_version: Annotated[Literal["1.2", "1.3"], Meta(description="the oldest version that is spoken")] = "1.2"
+    ciphers: Annotated[str, Meta(description="ciphers of TLS 1.2 as OpenSSL lists them; empty: its own choice")] = ""
+
+
 class Domain(Table, frozen=True):
     """A domain that mail is received for."""
 
@@ -49,6 +65,13 @@ class Listener(Table, frozen=True):
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
+    tls: Annotated[
+        Literal["offer", "require", "implicit", "none"],
+        Meta(
+            description="offer: STARTTLS, where there is a certificate; require: no mail before it; implicit: TLS from "
+            "the first octet, as on port 465; none: in clear"
+        ),
+    ] = "offer"
     proxy_protocol: Annotated[
         list[str],
         Meta(description="networks of proxies, each of which must send a PROXY header with the client's address"),
@@ -144,6 +167,8 @@ class Settings(Table, frozen=True):
     ] = "state"
     workers: Annotated[int, Meta(ge=1, description="processes; this release serves with one")] = 1
     dns: Dns = field(default_factory=Dns)
+    tls: Tls = field(default_factory=Tls)
+    certificate: Annotated[list[Certificate], Meta(description="certificates for TLS")] = []
     domain: Annotated[list[Domain], Meta(description="domains that mail is received for")] = []
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)

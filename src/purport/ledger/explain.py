@@ -61,6 +61,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     yield f"  when       {datetime.fromtimestamp(record.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
     client = record.client
     yield f"  client     {client.address} ({client.name or 'name unknown'}), said {client.helo or 'no HELO'}"
+    if client.tls:
+        yield f"  protected  {client.tls} {client.cipher}"
     yield f"  mail from  <{record.reverse_path}>"
     yield f"  submitter  {record.submitter or 'none was named'}"
     if record.pra is not None:

@@ -47,6 +47,8 @@ class RecordedClient(msgspec.Struct, frozen=True, omit_defaults=True):
     helo: str
     name: str | None = None
     extended: bool = True
+    tls: str = ""
+    cipher: str = ""
 
 
 class RecordedPra(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -152,7 +154,9 @@ def check(result: SpfResult | None) -> Check | None:
 
 def client(value: Client) -> RecordedClient:
     """What is recorded of a client."""
-    return RecordedClient(value.address, printable(value.hello_domain), value.name, value.extended)
+    return RecordedClient(
+        value.address, printable(value.hello_domain), value.name, value.extended, value.tls, value.cipher
+    )
 
 
 def pra(value: PurportedResponsibleAddress | None) -> RecordedPra | None:

@@ -56,7 +56,8 @@ def decide_again(record: Record) -> Again:
 
 def mail_facts(record: Record) -> MailFacts:
     """The facts of MAIL, the checks evaluated again."""
-    client = Client(record.client.address, record.client.name, record.client.helo, record.client.extended)
+    known = record.client
+    client = Client(known.address, known.name, known.helo, known.extended, known.tls, known.cipher)
     submitter = None if record.submitter is None else _mailbox(record.submitter)
     return MailFacts(
         client,

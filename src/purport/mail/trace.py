@@ -1,7 +1,7 @@
 """Trace fields: Received and Return-Path (RFC 5321 section 4.4).
 
 Received: from mx.example.com (unknown [192.0.2.1])
-\tby mx.company.com.example (Purport) with ESMTP id 3K2M7Q9H4R1XY
+\tby mx.company.com.example (Purport) with ESMTPS id 3K2M7Q9H4R1XY tls TLS_AES_256_GCM_SHA384
 \tfor <bob@company.com.example>; Mon, 23 Nov 2026 10:00:00 +0000
 """
 
@@ -31,17 +31,25 @@ def received(
     queue_id: str,
     forward_path: Mailbox | None,
     date: str,
+    cipher: str = "",
 ) -> bytes:
     """Our Received field. `forward_path` is named where the message has one recipient only, so that no recipient
-    learns of another; `protocol` is `SMTP` or `ESMTP` (RFC 3848); what the client said stands there with every
-    character that is not a domain's replaced."""
+    learns of another; `protocol` is what `protocol_word` gives; what the client said stands there with every
+    character that is not a domain's replaced. `cipher` is that of the connection as OpenSSL names it."""
     literal = f"IPv6:{client_address}" if ":" in client_address else client_address
     recipient = f"\r\n\tfor <{forward_path}>" if forward_path is not None and forward_path.domain else ""
+    # RFC 8314 section 4.3 wants the name of IANA's registry, which OpenSSL uses for TLS 1.3 alone.
+    tls = f" tls {cipher}" if cipher.startswith("TLS_") else ""
     field = (
         f"Received: from {_word(hello_domain)} ({_word(client_name or 'unknown')} [{literal}])\r\n"
-        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{recipient}; {date}\r\n"
+        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{tls}{recipient}; {date}\r\n"
     )
     return field.encode("utf-8")
+
+
+def protocol_word(*, extended: bool, secure: bool = False, authenticated: bool = False) -> str:
+    """What stands behind `with` (RFC 3848): `SMTP`, `ESMTP`, `ESMTPS`, `ESMTPSA`..."""
+    return f"ESMTP{'S' * secure}{'A' * authenticated}" if extended else "SMTP"
 
 
 def _word(text: str) -> str:

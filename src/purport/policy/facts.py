@@ -12,12 +12,15 @@ from purport.mail.address import Mailbox, ReversePath
 @dataclass(frozen=True, slots=True)
 class Client:
     """The SMTP client: its address as text (IPv6 compressed, IPv4-mapped as IPv4), its verified name if one is
-    known (XCLIENT NAME or none), and what it said in HELO or EHLO."""
+    known (XCLIENT NAME or none), and what it said in HELO or EHLO. `tls` and `cipher` are as OpenSSL names them
+    (`TLSv1.3`, `TLS_AES_256_GCM_SHA384`), empty for a connection in clear."""
 
     address: str
     name: str | None
     hello_domain: str
     extended: bool = True  # EHLO rather than HELO
+    tls: str = ""
+    cipher: str = ""
 
 
 @dataclass(frozen=True, slots=True)

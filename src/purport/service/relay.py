@@ -7,8 +7,9 @@ two things only: DNS answers that are not in the cache, and the disk.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
 from purport.authentication.sender_id.pra import purported_responsible_address
@@ -20,9 +21,10 @@ from purport.mail import reply as replies
 from purport.mail.address import Mailbox
 from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
 from purport.mail.reply import Reply, reply
-from purport.mail.trace import count_received, date, received
+from purport.mail.trace import count_received, date, protocol_word, received
 from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
+from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
 from purport.policy.policy import Policy
@@ -40,8 +42,10 @@ from purport.smtp.event import (
     Quit,
     Rcpt,
     Reset,
+    StartTls,
     Xclient,
 )
+from purport.smtp.extensions.starttls import NOT_NOW
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
 from purport.smtp.state import State
@@ -79,6 +83,8 @@ class Front:
     patience: Patience
     trusts: Callable[[str], bool]  # whether XCLIENT of this client address is believed
     proxied: Callable[[str], bool]  # whether a peer with this address has to send a PROXY header
+    certificate: Callable[[], ssl.SSLContext | None]  # to begin TLS with, as it is now
+    tls_first: bool  # whether TLS comes before the greeting (RFC 8314 section 3.3)
     next_hop: Callable[[str], str]
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
@@ -156,6 +162,7 @@ class Connection(asyncio.Protocol):
         "_proxied",
         "_relay",
         "_session",
+        "_shaking",
         "_stopping",
         "_transaction",
         "_transport",
@@ -174,6 +181,7 @@ class Connection(asyncio.Protocol):
         self._stopping = False
         self._ahead = 0
         self._proxied: bytes | None = None  # of a PROXY header that has to come first
+        self._shaking = False  # a TLS handshake goes on: nothing can be said
         self.deadline = NEVER
 
     # What the transport says
@@ -190,8 +198,8 @@ class Connection(asyncio.Protocol):
         else:
             self._begin(address)
 
-    def _begin(self, address: str) -> None:
-        """The client is known: greet it, where there is room."""
+    def _begin(self, address: str, octets: bytes = b"") -> None:
+        """The client is known: greet it, where there is room. `octets` is what it said already."""
         relay = self._relay
         self._address = address
         self._client = Client(address, None, "")
@@ -201,10 +209,18 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         send_at_once(self._transport)
-        self._session = ServerSession(self._front.profile, xclient_allowed=self._front.trusts(self._address))
-        self._session.greet()
+        front = self._front
+        self._session = ServerSession(
+            front.profile, xclient_allowed=front.trusts(self._address), secure=front.tls_first
+        )
         relay.connections.add(self)
+        if front.tls_first:
+            self._secure(octets)
+            return
+        self._session.greet()
         self._flush(self._session)
+        if octets:
+            self.data_received(octets)
 
     def data_received(self, octets: bytes) -> None:
         session = self._session
@@ -234,9 +250,7 @@ class Connection(asyncio.Protocol):
             return
         self._proxied = None
         self._relay.connections.discard(self)
-        self._begin(self._address if found.client is None else found.client)
-        if len(octets) > found.octets:
-            self.data_received(octets[found.octets :])
+        self._begin(self._address if found.client is None else found.client, octets[found.octets :])
 
     def eof_received(self) -> bool:
         self._ended = True
@@ -279,13 +293,15 @@ class Connection(asyncio.Protocol):
     def stop(self) -> None:
         """Take no further transaction."""
         self._stopping = True
-        if self._transaction is None and not self._waiting:
+        if self._transaction is None and not self._waiting and not self._shaking:
             self.close(replies.SHUTTING_DOWN)
 
     def close(self, last: Reply) -> None:
         """Say 421 and go (RFC 5321 section 3.8). A message that waits for the disk may still be kept: the client was
         not told so, and may send it again."""
-        if self._session is not None:
+        if self._shaking:
+            self._transport.abort()
+        elif self._session is not None:
             self._transport.write(self._session.to_send() + last.octets())
             self._transport.close()
             self.deadline = NEVER
@@ -327,11 +343,13 @@ class Connection(asyncio.Protocol):
             return self._end_of_chunk(event)
         if isinstance(event, Hello):
             self._drop()
-            self._client = Client(self._client.address, self._client.name, event.domain, event.verb == "EHLO")
+            self._client = replace(self._client, hello_domain=event.domain, extended=event.verb == "EHLO")
             return replies.OK
         if isinstance(event, Reset):
             self._drop()
             return replies.OK
+        if isinstance(event, StartTls):
+            return NOT_NOW if self._front.certificate() is None else replies.OK
         assert isinstance(event, Xclient)
         return self._xclient(event)
 
@@ -342,10 +360,44 @@ class Connection(asyncio.Protocol):
             patience = self._front.patience
             in_data = session.state is State.DATA
             self.deadline = self._relay.loop.time() + (patience.data if in_data else patience.command)
-        if session.closed or self._ended:
+        if session.state is State.HANDSHAKE:
+            self._secure()
+        elif session.closed or self._ended:
             self._transport.close()
         elif self._stopping and self._transaction is None:
             self.close(replies.SHUTTING_DOWN)
+
+    # TLS
+
+    def _secure(self, octets: bytes = b"") -> None:
+        """Begin the TLS handshake; `octets` of it were read already. Nothing more is read in clear."""
+        context = self._front.certificate()
+        assert context is not None  # else TLS is not begun
+        self._let_go(self._held)
+        self._shaking = True
+        self.deadline = self._relay.loop.time() + HANDSHAKE_SECONDS
+        layer = TlsLayer(self._relay.loop, self._transport, self, context, self._secured, server_side=True)
+        self._transport = layer
+        layer.begin(octets)
+
+    def _secured(self, error: Exception | None) -> None:
+        """The handshake is done, or failed."""
+        self._shaking = False
+        session, layer = self._session, self._transport
+        assert isinstance(layer, TlsLayer)
+        if error is not None:
+            told = client_text(self._client.name, self._client.address)
+            self._relay.house.chronicle.connection(told, f"TLS handshake failed: {problem_of(error)}")
+            self.connection_lost(error)
+        elif session is not None:
+            # What was said in clear may have been said by anybody (RFC 3207 section 4.2).
+            self._client = Client(self._address, None, "", True, *described(layer.tls))
+            if session.state is State.HANDSHAKE:
+                session.secured()
+                self.deadline = self._relay.loop.time() + self._front.patience.command
+            else:
+                session.greet()
+            self._flush(session)
 
     # Waiting
 
@@ -419,7 +471,7 @@ class Connection(asyncio.Protocol):
         address = attributes.get("ADDR", client.address) or client.address
         name = attributes.get("NAME", client.name)
         hello_domain = attributes.get("HELO", "") or ""
-        self._client = Client(address, name, hello_domain)
+        self._client = replace(client, address=address, name=name, hello_domain=hello_domain, extended=True)
         return replies.OK
 
     def _mail(self, mail: Mail) -> Reply | None:
@@ -573,10 +625,11 @@ class Connection(asyncio.Protocol):
             client_name=client.name,
             client_address=client.address,
             hostname=front.profile.hostname,
-            protocol="ESMTP" if client.extended else "SMTP",
+            protocol=protocol_word(extended=client.extended, secure=bool(client.tls)),
             queue_id=transaction.queue_id,
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
             date=relay.date(arrived_at),
+            cipher=client.cipher,
         )
         transaction.spool = None
         return QueuedMessage(

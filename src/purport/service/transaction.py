@@ -10,6 +10,7 @@ from purport.log import MailLog, client_text, escaped, path
 from purport.mail.address import Mailbox
 from purport.mail.header import Header
 from purport.mail.reply import LOCAL_ERROR, Reply
+from purport.mail.trace import protocol_word
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.queue.store import NotStored, QueuedRecipient, Spool
@@ -207,4 +208,4 @@ class Chronicle:
 
 
 def _protocol(client: Client) -> str:
-    return "ESMTP" if client.extended else "SMTP"
+    return protocol_word(extended=client.extended, secure=bool(client.tls))

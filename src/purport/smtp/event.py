@@ -87,8 +87,14 @@ class Xclient:
 
 @final
 @dataclass(frozen=True, slots=True)
+class StartTls:
+    """STARTTLS: after an accepting answer the session takes and gives nothing until the shell says `secured()`."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Quit:
     """QUIT was answered: send what `to_send()` gives and close."""
 
 
-Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfChunk | EndOfData | Xclient | Quit
+Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfChunk | EndOfData | Xclient | StartTls | Quit

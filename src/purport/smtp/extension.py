@@ -29,6 +29,7 @@ class Terms:
     service: Service = "mx"  # of the listener
     starttls: bool = False  # whether there is a certificate to begin TLS with
     secure: bool = False  # whether TLS protects the connection
+    tls_required: bool = False  # whether it has to
     authenticated: bool = False  # whether the client logged in
 
 

@@ -15,7 +15,7 @@ from purport.mail.reply import BAD_SEQUENCE, UNKNOWN_COMMAND, Reply, reply
 from purport.smtp.command import Known
 from purport.smtp.extension import Extension, Service, Terms
 from purport.smtp.extensions import ALL
-from purport.smtp.state import TRANSITIONS, with_rows
+from purport.smtp.state import TRANSITIONS, Table, with_rows
 
 COMMAND_OCTETS: Final = 512  # RFC 5321 section 4.5.3.1.4, CRLF counted
 RECIPIENTS: Final = 1000  # of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least
@@ -24,6 +24,9 @@ MESSAGE_OCTETS: Final = 52428800  # 50 MiB: what large mail services take, base6
 
 # As Postfix's smtpd_forbidden_commands: what a browser or a port scanner says is not worth a dialogue.
 NOT_SMTP: Final = reply(421, "4.7.0", "This is not SMTP; closing connection")
+# RFC 3207 section 4: what a server that requires TLS still answers without, and what comes before the session begins.
+BEFORE_TLS: Final = frozenset((b"EHLO", b"HELO", b"STARTTLS", b"NOOP", b"RSET", b"HELP", b"QUIT", b"XCLIENT"))
+NEEDS_TLS: Final = reply(530, "5.7.0", "Must issue a STARTTLS command first")
 FOREIGN_VERBS: Final = frozenset({b"GET", b"POST", b"CONNECT"})
 
 
@@ -31,7 +34,18 @@ FOREIGN_VERBS: Final = frozenset({b"GET", b"POST", b"CONNECT"})
 class Dialect:
     """What may be said in a session on some terms."""
 
-    __slots__ = ("_verbs", "checks", "commands", "hello_reply", "limits", "mail", "rcpt", "table", "terms")
+    __slots__ = (
+        "_out_of_place",
+        "_verbs",
+        "checks",
+        "commands",
+        "hello_reply",
+        "limits",
+        "mail",
+        "rcpt",
+        "table",
+        "terms",
+    )
 
     def __init__(self, hostname: str, extensions: tuple[Extension, ...], terms: Terms, *, extended: bool) -> None:
         offers = [(extension, extension.offer(terms)) for extension in extensions]
@@ -39,9 +53,15 @@ class Dialect:
         self.terms = terms
         # Verbs are known from the start, as XCLIENT may come before EHLO; parameters are in force after EHLO alone
         # (RFC 5321 section 4.1.1.1).
-        self.table = with_rows(TRANSITIONS, [extension.verbs for extension, _ in offered])
+        self.table: Table = with_rows(TRANSITIONS, [extension.verbs for extension, _ in offered])
         self.commands = {verb: read for extension, _ in offered for verb, read in extension.commands.items()}
         self._verbs = frozenset(verb for row in self.table.values() for verb in row if verb.isalpha())
+        self._out_of_place = BAD_SEQUENCE
+        if terms.tls_required and not terms.secure:
+            self.table = {
+                state: {verb: to for verb, to in row.items() if verb in BEFORE_TLS} for state, row in self.table.items()
+            }
+            self._out_of_place = NEEDS_TLS
         in_force = [extension for extension, _ in offered] if extended else []
         self.mail: Known = {owned.keyword.encode("ascii"): owned for one in in_force for owned in one.mail}
         self.rcpt: Known = {owned.keyword.encode("ascii"): owned for one in in_force for owned in one.rcpt}
@@ -56,7 +76,7 @@ class Dialect:
     def misplaced(self, verb: bytes) -> Reply:
         """The reply to a command that may not come here."""
         if verb in self._verbs:
-            return BAD_SEQUENCE
+            return BAD_SEQUENCE if verb in BEFORE_TLS else self._out_of_place
         if verb in FOREIGN_VERBS or (verb and not verb[:1].isalpha()):
             return NOT_SMTP
         return UNKNOWN_COMMAND
@@ -69,7 +89,7 @@ class Profile:
     * `message_octets`: the largest message; what SIZE offers.
     * `recipients`: of one transaction; the next ones get 452, and the client sends to them in another transaction.
     * `errors`: so many 5yz replies without an accepted message between them end the session with 421.
-    * `starttls`: whether there is a certificate to begin TLS with.
+    * `starttls`: whether there is a certificate to begin TLS with; `tls_required`: whether mail is taken only then.
     """
 
     hostname: str
@@ -80,6 +100,7 @@ class Profile:
     software: str = "Purport"
     service: Service = "mx"
     starttls: bool = False
+    tls_required: bool = False
     greeting: bytes = field(init=False)
     _dialects: dict[tuple[Terms, bool], Dialect] = field(init=False, repr=False, default_factory=dict)
 
@@ -96,6 +117,7 @@ class Profile:
             service=self.service,
             starttls=self.starttls,
             secure=secure,
+            tls_required=self.tls_required,
         )
 
     def dialect(self, terms: Terms, *, extended: bool) -> Dialect:

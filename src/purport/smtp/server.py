@@ -12,6 +12,7 @@ answered: so replies come in the order of the commands, however many of them wer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, final
 
 from purport.mail import reply as replies
@@ -21,8 +22,9 @@ from purport.smtp.command import chunk_argument, hello_domain, mail_argument, rc
 from purport.smtp.data import CRLF, DataReader
 from purport.smtp.event import Data, EndOfChunk, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
 from purport.smtp.extensions.binarymime import is_binary
+from purport.smtp.extensions.starttls import READY_TO_START
 from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
-from purport.smtp.state import BDAT, CHUNKS, CLOSED, LAST_CHUNK, RCPT, READY, START, TRANSACTION, State
+from purport.smtp.state import BDAT, CHUNKS, CLOSED, HANDSHAKE, LAST_CHUNK, RCPT, READY, START, TRANSACTION, State
 
 __all__ = ["Profile", "ServerSession"]
 
@@ -81,9 +83,9 @@ class ServerSession:
         "state",
     )
 
-    def __init__(self, profile: Profile, *, xclient_allowed: bool = False) -> None:
+    def __init__(self, profile: Profile, *, xclient_allowed: bool = False, secure: bool = False) -> None:
         self._profile = profile
-        self._terms = profile.terms(xclient_allowed=xclient_allowed)
+        self._terms = profile.terms(xclient_allowed=xclient_allowed, secure=secure)
         self._dialect = profile.dialect(self._terms, extended=True)
         self._buffer = b""  # octets received; those before `_start` have been read
         self._start = 0
@@ -107,13 +109,22 @@ class ServerSession:
 
     def receive(self, octets: bytes) -> None:
         """The next octets from the client."""
-        if self.state is CLOSED:
+        if self.state is CLOSED or self.state is HANDSHAKE:
             return
         if self._start == len(self._buffer):
             self._buffer = octets
         else:
             self._buffer = self._buffer[self._start :] + octets
         self._start = 0
+
+    def secured(self) -> None:
+        """The TLS handshake that an accepted StartTls led to is done: the session begins anew, without a greeting
+        (RFC 3207 section 4.2)."""
+        if self.state is not HANDSHAKE:
+            raise RuntimeError("no handshake was asked for")
+        self._terms = replace(self._terms, secure=True, authenticated=False)
+        self._dialect = self._profile.dialect(self._terms, extended=True)
+        self._enter(START)
 
     def next_event(self) -> Event | None:
         """What the client wants, in order; None when more has to arrive.
@@ -137,8 +148,8 @@ class ServerSession:
                 return event
 
     def answer(self, answer: Reply) -> None:
-        """The reply to the last event. An accepting one to Hello or Xclient is replaced by what the protocol says
-        there: the EHLO reply with its keywords, a new greeting."""
+        """The reply to the last event. An accepting one to Hello, Xclient or StartTls is replaced by what the protocol
+        says there: the EHLO reply with its keywords, a new greeting, 220."""
         verb = self._unanswered
         if verb is None:
             raise RuntimeError("there is nothing to answer")
@@ -183,6 +194,9 @@ class ServerSession:
         elif verb == b"XCLIENT":  # the session starts over (Postfix XCLIENT_README)
             self._dialect = self._profile.dialect(self._terms, extended=True)
             octets = self._profile.greeting
+        elif state is HANDSHAKE:
+            self._forget()  # whatever was sent ahead, perhaps by somebody else (RFC 3207 section 6)
+            octets = READY_TO_START.octets()
         self._enter(state)
         self._sending += octets or WIRE.get(id(answer)) or answer.octets()
 

@@ -23,13 +23,14 @@ class State(Enum):
     DATA = "receiving the mail data"
     CHUNKS = "at least one chunk of the message, and not the last"
     FAILED = "a chunk came before any recipient: nothing but RSET helps"
+    HANDSHAKE = "nothing is read before the TLS handshake"
     CLOSED = "nothing more is read"
 
     # Members are compared by identity and few; Enum's own hash runs Python code, and this one is asked per command.
     __hash__ = object.__hash__
 
 
-START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, CLOSED = State
+START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, HANDSHAKE, CLOSED = State
 
 BDAT: Final = b"BDAT"
 LAST_CHUNK: Final = b"BDAT LAST"  # stands for the end of a message in chunks where a verb is asked for
@@ -62,6 +63,7 @@ TRANSITIONS: Final[Table] = {
     DATA: {b".": READY},
     CHUNKS: anywhere(CHUNKS) | {b"RSET": READY},
     FAILED: anywhere(FAILED) | {b"RSET": READY},
+    HANDSHAKE: {},
     CLOSED: {},
 }
 

@@ -14,6 +14,7 @@ from purport.smtp.extensions import (
     limits,
     pipelining,
     size,
+    starttls,
     submitter,
     xclient,
 )
@@ -27,6 +28,7 @@ ALL: Final[tuple[Extension, ...]] = (
     chunking.EXTENSION,
     binarymime.EXTENSION,
     limits.EXTENSION,
+    starttls.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
