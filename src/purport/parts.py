@@ -90,6 +90,7 @@ def make_front(settings: Settings, number: int) -> Front:
             message_octets=limits.message_size,
             recipients=limits.recipients,
             errors=limits.errors,
+            least_by_time=settings.queue.least_by_time,
         ),
         policy=policy,
         recorded=recorded_policy(policy),

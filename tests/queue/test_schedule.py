@@ -52,3 +52,24 @@ def test_a_next_attempt_lies_ahead_and_within_the_lifetime(attempts: int, age: f
     at = Schedule().next_attempt(attempts, ARRIVED, now, jitter)
     assert (at is None) == (now >= ARRIVED + 5 * DAY)
     assert at is None or now < at <= ARRIVED + 5 * DAY
+
+
+@pytest.mark.parametrize(
+    ("by_time", "age", "due"),
+    [
+        (120, 0, 108),
+        (120, 108, 120),
+        (120, 119, 120),
+        (120, 121, 421),
+        (3600, 0, 300),
+        (3600, 3500, 3540),
+        (3600, 3540, 3600),
+        (-5, 0, 300),
+        (9 * DAY, 5 * DAY - 10, 5 * DAY),
+    ],
+)
+def test_a_time_to_deliver_by_has_an_attempt_before_it_and_one_at_its_end(
+    by_time: float, age: float, due: float
+) -> None:
+    """RFC 2852: a tenth of the time before, or a minute."""
+    assert Schedule().next_attempt(1, ARRIVED, ARRIVED + age, 0.0, ARRIVED + by_time) == ARRIVED + due

@@ -114,6 +114,14 @@ class Queue(Table, frozen=True):
     min_backoff: Annotated[Seconds, Meta(description="seconds to the second attempt")] = 300.0
     max_backoff: Annotated[Seconds, Meta(description="most seconds between attempts")] = 4000.0
     lifetime: Annotated[Seconds, Meta(description="seconds until an undelivered message is returned")] = 432_000.0
+    least_by_time: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=999_999_999,
+            description="the least seconds for a message that its sender wants back after them (DELIVERBY); 0: any",
+        ),
+    ] = 0
     warn_after: Annotated[
         float, Meta(ge=0, le=YEAR, description="seconds until a sender is told that a message waits; 0: never")
     ] = 14_400.0

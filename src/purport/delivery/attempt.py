@@ -21,6 +21,7 @@ from purport.net.listener import send_at_once
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
 from purport.smtp.extension import Outgoing
+from purport.smtp.extensions.deliverby import EXTENSION as DELIVERBY
 from purport.smtp.extensions.dsn import EXTENSION as DSN
 from purport.smtp.extensions.limits import EXTENSION as LIMITS
 from purport.smtp.extensions.limits import NO_LIMITS
@@ -73,6 +74,7 @@ class Answer:
     transcript: str = ""
     local: bool = False  # the reply is ours, about that host
     reports: bool = False  # the host offers DSN: it reports what becomes of what it took (RFC 3461 section 5.2.1)
+    keeps_time: bool = False  # the host offers DELIVERBY (RFC 2852)
 
 
 class Settle(Protocol):
@@ -113,6 +115,9 @@ class Job:
 
 class Owner(Protocol):
     """Whom a connection asks for work and tells what became of it."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
 
     def opened(self, connection: Connection) -> None:
         """The server is ready for transactions."""
@@ -195,6 +200,11 @@ class Connection(asyncio.Protocol):
     def reports(self) -> bool:
         """Whether the host reports what becomes of what it took."""
         return DSN.keyword in self._session.offers
+
+    @property
+    def keeps_time(self) -> bool:
+        """Whether the host keeps the time that a message is to be delivered in."""
+        return DELIVERBY.keyword in self._session.offers
 
     def room(self, recipients: Sequence[QueuedRecipient]) -> Sequence[QueuedRecipient]:
         """As many of a job's recipients as the next transaction may have (RFC 9422)."""
@@ -309,6 +319,7 @@ class Connection(asyncio.Protocol):
             content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
             message.parameters,
+            self._owner.now() - message.arrived_at,
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class Pool:
         patience: Patience,
         ourselves: frozenset[str] = frozenset(),
         shuffle: Callable[[list[str]], None] = random.shuffle,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._hostname = hostname
         self._ourselves = ourselves | {hostname.lower()}
@@ -118,6 +120,7 @@ class Pool:
         self._connect_patience = patience.connect
         self._patience = patience.by_stage()
         self._shuffle = shuffle
+        self.now = clock  # seconds since 1970
         self._loop = asyncio.get_running_loop()
         self._destinations: dict[str, Destination] = {}
         self._where: dict[Connection, Destination] = {}  # every connection, from its first octet on
@@ -243,15 +246,18 @@ class Pool:
         tried = job.tried | {connection.host}
         more_hosts = len(tried) < self._settings.hosts and not connection.hosts <= tried and not self._closing
         transcript: str | None = None
-        for recipient, given, stage in zip(job.recipients, transaction.replies, transaction.stages, strict=True):
+        settled = zip(job.recipients, transaction.replies, transaction.stages, strict=True)
+        for number, (recipient, given, stage) in enumerate(settled):
             assert given is not None  # the session settles everyone before it says that a transaction is finished
-            judgement = judge(given, stage, local=transaction.local, more_hosts=more_hosts)
+            local = transaction.local or number in transaction.unsendable
+            judgement = judge(given, stage, local=local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
-                job.settle(recipient, judgement, Answer(given, connection.label, reports=connection.reports))
+                taken = Answer(given, connection.label, reports=connection.reports, keeps_time=connection.keeps_time)
+                job.settle(recipient, judgement, taken)
                 continue
             if transcript is None:
                 transcript = connection.transcript(transaction)
-            answer = Answer(given, connection.label, transcript, transaction.local)
+            answer = Answer(given, connection.label, transcript, local)
             if judgement is Judgement.NEXT_HOST:
                 job.held[recipient.number] = answer
                 again.append(recipient)

@@ -8,6 +8,7 @@ reported when the last of them is, and so is what the sender asked to hear about
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from typing import Any, Final, Protocol, TypeVar, final
 
 from purport.delivery.attempt import Answer, Job
 from purport.delivery.content import Content, in_memory, on_disk
+from purport.delivery.deadline import Deadline, deadline_of
 from purport.delivery.failure import Judgement, status_of
 from purport.delivery.maildir import Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
@@ -35,6 +37,7 @@ T = TypeVar("T")
 DELIVERED: Final = reply(250, "2.0.0", "delivered to maildir")
 FULL: Final = "4.2.2"  # RFC 3463 section 3.3: mailbox full
 EXPIRED: Final = "4.4.7"  # RFC 3463 section 3.5: delivery time expired
+RETURNED: Final = "5.4.7"  # the same, by the time that the sender set (RFC 2852 section 4.1.3)
 RECIPIENTS: Final = 100  # of one transaction: what every server takes (RFC 5321 section 4.5.3.1.8)
 BATCH: Final = 256  # messages that share the syncs of their Maildirs
 THREADS: Final = 2  # that wait for the disk: one for Maildirs, one for bodies that are read
@@ -77,7 +80,7 @@ class DeliveryLog(Protocol):
 class Round:
     """One message, until each recipient that is due is settled."""
 
-    __slots__ = ("content", "deferred", "deliverer", "due_at", "left", "message", "octets", "told")
+    __slots__ = ("content", "deadline", "deferred", "deliverer", "due_at", "left", "message", "octets", "told")
 
     def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int) -> None:
         self.deliverer = deliverer
@@ -85,9 +88,10 @@ class Round:
         self.octets = octets
         self.left = len(message.recipients)
         self.content: Content | None = None
+        self.deadline: Deadline | None = deadline_of(message)
         self.due_at = 0.0  # one time for all that are deferred, so that they share the next round
         self.deferred = False
-        self.told: list[tuple[Outcome, Fate]] = []  # recorded at the end, with what the sender hears of it
+        self.told: list[tuple[Outcome, list[Fate]]] = []  # recorded at the end, with what the sender hears of it
 
     def settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
         """What became of one recipient."""
@@ -213,8 +217,12 @@ class Deliverer:
             current.settle(recipient, Judgement.DEFERRED, answer)
 
     def _send(self, current: Round) -> None:
-        """Every group of recipients on its way."""
+        """Every group of recipients on its way; none of a message that has to return by now."""
         recipients = current.message.recipients
+        if current.deadline is not None and current.deadline.expired(self._clock()):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.FAILED, expired(recipient.last_reply))
+            return
         if len(recipients) == 1:
             self._send_group(current, recipients[0].next_hop, recipients)
             return
@@ -243,26 +251,57 @@ class Deliverer:
             message.queue_id, recipient.number, judgement.value, said, answer.host, transcript=answer.transcript
         )
         if judgement is Judgement.DEFERRED:
-            due_at = current.due_at or self._due_at(recipient, message, now)
-            if due_at is None:
+            due_at = current.due_at or self._due_at(current, recipient, now)
+            if current.deadline is not None and current.deadline.expired(now):
+                judgement, status, said = Judgement.FAILED, RETURNED, str(expired(said).reply)
+                outcome.action, outcome.reply = "failed", said
+            elif due_at is None:
                 judgement, status, said = Judgement.FAILED, EXPIRED, f"Delivery time expired; at last: {said}"
                 outcome.action, outcome.reply = "failed", said
             else:
                 outcome.due_at = current.due_at = due_at
                 current.deferred = True
         self._log.attempted(message, recipient, outcome, status, now)
-        action = self._action(current, recipient, judgement, answer, now)
-        if action is not None and self._reporter.wanted(message, recipient, action):
-            outcome.warned = action == "delayed"
-            retry_until = self._schedule.expires_at(message.arrived_at) if outcome.warned else 0.0
-            host = "" if answer.local else answer.host
-            current.told.append((outcome, fate_of(recipient, action, status, said, host, retry_until)))
+        fates = self._fates(current, recipient, judgement, answer, status, said, now)
+        if fates:
+            outcome.warned = outcome.action == "deferred"
+            current.told.append((outcome, fates))
         else:
             self._outcomes.append(outcome)
             self._record_soon()
         current.left -= 1
         if not current.left:
             self._finish(current, now)
+
+    def _fates(
+        self,
+        current: Round,
+        recipient: QueuedRecipient,
+        judgement: Judgement,
+        answer: Answer,
+        status: str,
+        said: str,
+        now: float,
+    ) -> list[Fate]:
+        """What the sender is to hear of it."""
+        message, deadline = current.message, current.deadline
+        wanted = self._reporter.wanted
+        host = "" if answer.local else answer.host
+        unasked = judgement is Judgement.RELAYED and (
+            deadline is not None and deadline.tells_relayed(now, kept=answer.keeps_time)
+        )
+        action: Action | None = "relayed" if unasked else self._action(current, recipient, judgement, answer, now)
+        fates: list[Fate] = []
+        if action == "delayed" and wanted(message, recipient, action):
+            fates.append(self._delayed(current, recipient, status, said, host, now))
+        elif action is not None and wanted(message, recipient, action, unasked=unasked):
+            fates.append(fate_of(recipient, action, status, said, host, reported=answer.reports))
+        if deadline is not None and judgement in (Judgement.DELIVERED, Judgement.RELAYED):
+            # It is there now, but who set a time is told that it was not kept (RFC 2852 section 4.1.3).
+            late = deadline.ahead and deadline.passed(now) and not recipient.warned
+            if late and wanted(message, recipient, "delayed"):
+                fates.append(fate_of(recipient, "delayed", EXPIRED, said, host, late=True))
+        return fates
 
     def _action(
         self, current: Round, recipient: QueuedRecipient, judgement: Judgement, answer: Answer, now: float
@@ -274,11 +313,28 @@ class Deliverer:
             return "delivered"
         if judgement is Judgement.RELAYED:
             return None if answer.reports else "relayed"
-        late = not recipient.warned and self._schedule.warns(current.message.arrived_at, now)
-        return "delayed" if late else None
+        deadline = current.deadline
+        if deadline is None or deadline.returns:
+            late = self._schedule.warns(current.message.arrived_at, now)
+        else:  # who sent it said when they want to hear of it
+            late = deadline.passed(now)
+        return "delayed" if late and not recipient.warned else None
 
-    def _due_at(self, recipient: QueuedRecipient, message: QueuedMessage, now: float) -> float | None:
-        return self._schedule.next_attempt(recipient.attempts + 1, message.arrived_at, now, self._jitter())
+    def _delayed(
+        self, current: Round, recipient: QueuedRecipient, status: str, said: str, host: str, now: float
+    ) -> Fate:
+        """A recipient that waits: until when it may."""
+        deadline, until = current.deadline, self._schedule.expires_at(current.message.arrived_at)
+        if deadline is not None and deadline.returns:
+            until = min(until, deadline.at)
+        elif deadline is not None and deadline.passed(now):
+            status = EXPIRED
+        return fate_of(recipient, "delayed", status, said, host, retry_until=until)
+
+    def _due_at(self, current: Round, recipient: QueuedRecipient, now: float) -> float | None:
+        deliver_by = None if current.deadline is None else current.deadline.at
+        arrived_at = current.message.arrived_at
+        return self._schedule.next_attempt(recipient.attempts + 1, arrived_at, now, self._jitter(), deliver_by)
 
     def _finish(self, current: Round, now: float) -> None:
         """All recipients of the round are settled: report what is to be told."""
@@ -287,7 +343,8 @@ class Deliverer:
         self._octets -= current.octets
         if current.told:
             try:
-                self._reports += self._reporter.reports(message, [fate for _, fate in current.told], now)
+                fates = [fate for _, told in current.told for fate in told]
+                self._reports += self._reporter.reports(message, fates, now)
             except NotStored as error:
                 self._log.unreported(message, error)
                 self._retract(current, now)
@@ -315,8 +372,11 @@ class Deliverer:
             return
         self._dropping = True
         batch, self._drops = self._drops[:BATCH], self._drops[BATCH:]
-        drops = [Drop(current.message, recipient.number, recipient.forward_path) for current, recipient in batch]
-        self._in_thread(partial(deliver_many, self._maildirs, drops), partial(self._dropped, batch))
+        drops = [
+            Drop(current.message, recipient.number, recipient.forward_path, returns_at(current.deadline))
+            for current, recipient in batch
+        ]
+        self._in_thread(partial(deliver_many, self._maildirs, drops, self._clock), partial(self._dropped, batch))
 
     def _dropped(
         self, batch: Sequence[tuple[Round, QueuedRecipient]], dropping: asyncio.Future[list[Failure | None]]
@@ -325,6 +385,8 @@ class Deliverer:
         for (current, recipient), failure in zip(batch, dropping.result(), strict=True):
             if failure is None:
                 current.settle(recipient, Judgement.DELIVERED, Answer(DELIVERED, "maildir", local=True))
+            elif failure.late:
+                current.settle(recipient, Judgement.FAILED, expired(recipient.last_reply))
             else:
                 current.settle(recipient, Judgement.DEFERRED, Answer(failure_reply(failure), "maildir", local=True))
         if not self._stopping:
@@ -413,6 +475,17 @@ class Deliverer:
         self._threads.add(future)
         future.add_done_callback(self._threads.discard)
         future.add_done_callback(done)
+
+
+def expired(last: str) -> Answer:
+    """What a message gets that has to return, as its time is over; `last` is what it met last."""
+    said = f"Delivery time expired; at last: {last}" if last else "Delivery time expired"
+    return Answer(reply(554, RETURNED, said), local=True)
+
+
+def returns_at(deadline: Deadline | None) -> float:
+    """When a message is not delivered any more."""
+    return deadline.at if deadline is not None and deadline.returns else math.inf
 
 
 def failure_reply(failure: Failure) -> Reply:

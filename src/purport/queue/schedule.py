@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+# How long before its deadline (RFC 2852) a message is tried for the last time: long enough to be handed over, and no
+# more than a tenth of the time it has.
+LAST_TRY: Final = 60.0
+LAST_TRY_SHARE: Final = 0.1
 SPREAD: Final = 0.25  # how much of its length jitter may add to a delay: a next hop that was down is not stormed
 DAY: Final = 86400.0
 
@@ -34,18 +38,25 @@ class Schedule:
         """When a message is given up."""
         return arrived_at + self.lifetime
 
-    def next_attempt(self, attempts: int, arrived_at: float, now: float, jitter: float) -> float | None:
+    def next_attempt(
+        self, attempts: int, arrived_at: float, now: float, jitter: float, deliver_by: float | None = None
+    ) -> float | None:
         """When to try again after `attempts` attempts (at least one) that failed for the time being; None: never,
         the recipient has failed. `jitter` is a random fraction from 0 to 1.
 
-        The last attempt is made when the lifetime ends, not before.
+        The last attempt is made when the lifetime ends, not before. Where a message is to be delivered by a time that
+        lies ahead, one is made shortly before, and then it is due at that time, whatever follows from it.
         """
         expires_at = self.expires_at(arrived_at)
         if now >= expires_at:
             return None
         doublings = min(attempts - 1, 32)  # enough to pass any maximum, too few to overflow
         delay = min(self.min_backoff * 2.0**doublings, self.max_backoff)
-        return min(now + delay * (1 + SPREAD * jitter), expires_at)
+        at = min(now + delay * (1 + SPREAD * jitter), expires_at)
+        if deliver_by is None or deliver_by <= now:
+            return at
+        last_try = deliver_by - min(LAST_TRY, LAST_TRY_SHARE * (deliver_by - arrived_at))
+        return min(at, last_try if now < last_try else deliver_by)
 
     def warns(self, arrived_at: float, now: float) -> bool:
         """Whether a sender who was not told yet is to be told that the message still waits."""

@@ -30,6 +30,7 @@ class Terms:
     starttls: bool = False  # whether there is a certificate to begin TLS with
     secure: bool = False  # whether TLS protects the connection
     authenticated: bool = False  # whether the client logged in
+    least_by_time: int = 0  # seconds that a message must leave us that is to be returned after them; 0: none named
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Outgoing:
     pra: Mailbox | None = None
     eightbit: bool = False  # whether it holds octets above 127
     parameters: Parameters = NO_PARAMETERS
+    age: float = 0.0  # seconds since that command
 
 
 class CannotForward(Exception):
@@ -70,7 +72,10 @@ class Extension:
       the shell; it raises Rejected.
     * `outbound` gives the parameters that our client adds to MAIL. It gets what the next hop offers after the keyword,
       None where it does not offer the extension, and raises CannotForward where the message cannot go without it.
-      `outbound_rcpt` gives those of a RCPT; it gets the parameters that the recipient came with.
+      `outbound_rcpt` gives those of a RCPT; it gets the parameters that the recipient came with. Where it raises, that
+      recipient alone fails.
+    * `adjust_rcpt` sees the parameters of a recipient before any `outbound_rcpt` does, and gives what those are to see
+      instead. It is asked where MAIL came with parameters.
     """
 
     keyword: str
@@ -85,3 +90,4 @@ class Extension:
     commands: Mapping[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
     outbound: Callable[[Outgoing, str | None], Mapping[str, bytes | None]] | None = None
     outbound_rcpt: Callable[[Parameters, str | None], Mapping[str, bytes | None]] | None = None
+    adjust_rcpt: Callable[[Outgoing, str | None, Parameters], Parameters] | None = None

@@ -70,6 +70,7 @@ class Profile:
     * `recipients`: of one transaction; the next ones get 452, and the client sends to them in another transaction.
     * `errors`: so many 5yz replies without an accepted message between them end the session with 421.
     * `starttls`: whether there is a certificate to begin TLS with.
+    * `least_by_time`: what DELIVERBY offers, in seconds; 0: nothing.
     """
 
     hostname: str
@@ -80,6 +81,7 @@ class Profile:
     software: str = "Purport"
     service: Service = "mx"
     starttls: bool = False
+    least_by_time: int = 0
     greeting: bytes = field(init=False)
     _dialects: dict[tuple[Terms, bool], Dialect] = field(init=False, repr=False, default_factory=dict)
 
@@ -96,6 +98,7 @@ class Profile:
             service=self.service,
             starttls=self.starttls,
             secure=secure,
+            least_by_time=self.least_by_time,
         )
 
     def dialect(self, terms: Terms, *, extended: bool) -> Dialect:

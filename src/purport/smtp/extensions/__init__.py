@@ -8,6 +8,7 @@ from purport.smtp.extension import Extension
 from purport.smtp.extensions import (
     binarymime,
     chunking,
+    deliverby,
     dsn,
     eightbitmime,
     enhancedstatuscodes,
@@ -27,6 +28,7 @@ ALL: Final[tuple[Extension, ...]] = (
     chunking.EXTENSION,
     binarymime.EXTENSION,
     limits.EXTENSION,
+    deliverby.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
