@@ -25,7 +25,7 @@ from purport.authentication.spf.checker import Checker
 from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
-from purport.delivery.pool import Pool, PoolSettings
+from purport.delivery.pool import Pool
 from purport.delivery.report import Reporter
 from purport.delivery.worker import Deliverer
 from purport.delivery.worker import Limits as DeliveryLimits
@@ -34,7 +34,7 @@ from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.parts import make_front, make_resolver, make_routes, make_schedule
+from purport.parts import make_front, make_pool_settings, make_resolver, make_routes, make_schedule
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored
@@ -122,7 +122,7 @@ class Server:
                 hostname=settings.hostname,
                 resolver=self._resolver,
                 extensions=ALL,
-                settings=PoolSettings(per_destination=settings.relay.concurrency),
+                settings=make_pool_settings(settings),
                 patience=DeliveryPatience(),
             ),
             reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from purport.config.check import local_part_of
-from purport.config.schema import Settings
-from purport.delivery.route import Routes
+from purport.config.check import EVERYBODY, local_part_of
+from purport.config.schema import Domain, Settings
+from purport.delivery.pool import PoolSettings
+from purport.delivery.route import MAILDIR, Routes
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.domain import a_label_form
 from purport.net.resolver import Resolver
+from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
 from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
@@ -53,6 +55,30 @@ def make_policy(settings: Settings) -> Policy:
         settings.spf.on_fail,
         settings.spf.check_helo,
         Relaying(domains, Networks(settings.relay.networks)),
+        ownership=make_ownership(settings),
+    )
+
+
+def make_ownership(settings: Settings) -> Ownership:
+    """Since when mailboxes belong to their owners: of domains that are delivered here, or that something is said of."""
+    owners = {settings.hostname.lower(): Owners(others=ALWAYS)}
+    for domain in settings.domain:
+        if domain.deliver == MAILDIR or domain.since or domain.domain_since is not None:
+            owners[a_label_form(domain.name).lower()] = owners_of(domain)
+    return owners
+
+
+def owners_of(domain: Domain) -> Owners:
+    """Those of one domain. A moment at 1970 or before stands for a mailbox that never had another owner: whatever is
+    asked, it passes (RFC 7293 section 9)."""
+    moments = {name: moment.timestamp() for name, moment in domain.since.items()}
+    held = {name: ALWAYS if moment <= 0 else moment for name, moment in moments.items()}
+    others = held.pop(EVERYBODY, None)
+    return Owners(
+        {local_part_of(name).lower(): moment for name, moment in held.items()},
+        others,
+        ALWAYS if domain.domain_since is None else domain.domain_since.timestamp(),
+        domain.deliver == MAILDIR,
     )
 
 
@@ -71,6 +97,14 @@ def make_schedule(settings: Settings) -> Schedule:
         max_backoff=queue.max_backoff,
         lifetime=queue.lifetime,
         warn_after=queue.warn_after,
+    )
+
+
+def make_pool_settings(settings: Settings) -> PoolSettings:
+    """How mail goes to other hosts."""
+    return PoolSettings(
+        per_destination=settings.relay.concurrency,
+        field_domains=frozenset(a_label_form(domain).lower() for domain in settings.relay.rrvs_field),
     )
 
 

@@ -63,6 +63,7 @@ def test_the_ehlo_reply_has_what_is_built_in_its_order() -> None:
             "250-BINARYMIME",
             "250-LIMITS RCPTMAX=1000",
             "250-DELIVERBY",
+            "250-RRVS",
             "250 SUBMITTER",
         ]
     ]
@@ -208,7 +209,7 @@ def test_refusals_of_the_shell_count_as_errors_and_an_accepted_message_takes_the
     ("start", "limit"),
     [
         (b"NOOP ", 512),
-        (b"RCPT TO:<bob@company.com.example> X=", 512 + 536),
+        (b"RCPT TO:<bob@company.com.example> X=", 512 + 536 + 33),
         (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 116 + 16 + 17 + 459),
     ],
     ids=["NOOP", "RCPT", "MAIL"],

@@ -61,7 +61,13 @@ class House:
     """A store, a deliverer, a clock that stands still, and a next hop."""
 
     def __init__(
-        self, folder: Path, server: ScriptedServer, *, store: QueueStore | None = None, limits: Limits | None = None
+        self,
+        folder: Path,
+        server: ScriptedServer,
+        *,
+        store: QueueStore | None = None,
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
     ) -> None:
         self.now = NOW
         self.server = server
@@ -75,7 +81,7 @@ class House:
             hostname=HOSTNAME,
             resolver=StaticResolver({}),
             extensions=ALL,
-            settings=PoolSettings(),
+            settings=pool or PoolSettings(),
             patience=Patience(),
             clock=lambda: self.now,
         )

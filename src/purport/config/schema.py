@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ MANY: Final = 1_000_000_000_000
 
 Seconds = Annotated[float, Meta(gt=0, le=YEAR)]
 Count = Annotated[int, Meta(ge=1, le=MANY)]
+Moment = Annotated[datetime, Meta(tz=True)]  # as TOML writes it: 2024-01-01T00:00:00Z
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +41,16 @@ class Domain(Table, frozen=True):
         list[str] | None, Meta(description="its local parts; left out: every local part exists. postmaster always does")
     ] = None
     deliver: Annotated[str, Meta(description='"maildir", "smtp:HOST:PORT" or "mx"')] = "maildir"
+    since: Annotated[
+        dict[str, Moment],
+        Meta(
+            description="when mailboxes went to their present owners, by local part, for senders who ask (RRVS): "
+            '1970-01-01T00:00:00Z for one that never had another; "*" for all that are not named; not known: refused'
+        ),
+    ] = {}
+    domain_since: Annotated[
+        Moment | None, Meta(description="when the domain went to its present owner, if it had another before")
+    ] = None
 
 
 class Listener(Table, frozen=True):
@@ -133,6 +145,13 @@ class Relay(Table, frozen=True):
     default: Annotated[str, Meta(description='"mx" or "smtp:HOST:PORT"')] = "mx"
     networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
     concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
+    rrvs_field: Annotated[
+        list[str],
+        Meta(
+            description="domains whose servers are known to obey the field Require-Recipient-Valid-Since: it is added "
+            "for a recipient there whose sender allows that (RRVS with ;C), where the next hop lacks RRVS"
+        ),
+    ] = []
 
 
 class Ledger(Table, frozen=True):

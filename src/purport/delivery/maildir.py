@@ -19,9 +19,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, final
 
+from purport.delivery.valid_since import cuts_for_mailbox
 from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.trace import delivered_to, return_path
+from purport.mail.valid_since import without
 from purport.queue.store import QueuedMessage
 from purport.smtp.extensions.binarymime import is_binary
 
@@ -130,11 +132,15 @@ class Letter:
         message = drop.message
         head = return_path(message.reverse_path) + delivered_to(drop.forward_path) + message.trace
         try:
+            body, pieces = message.body.octets(), message.body.pieces()
+            left_out = cuts_for_mailbox(message)
+            if left_out:
+                body, pieces = None, without(pieces, left_out)
             _write(
                 self._file.fileno(),
                 head,
-                message.body.octets(),
-                message.body.pieces(),
+                body,
+                pieces,
                 as_it_is=is_binary(message.parameters),
             )
             _begin_to_sync(self._file.fileno())

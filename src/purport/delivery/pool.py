@@ -19,6 +19,7 @@ from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.failure import Judgement, judge, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.dns.lookup import Resolver, run
+from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import ClientSession, Stage, Transaction
@@ -44,6 +45,8 @@ class PoolSettings:
     failures: int = 2  # connection failures in a row until a destination is left alone
     pause: float = 300.0  # seconds for which it is
     port: int = SMTP_PORT  # where the hosts of MX records listen
+    # Domains whose servers obey Require-Recipient-Valid-Since (RFC 7293 section 6.1): A-labels, lower case.
+    field_domains: frozenset[str] = frozenset()
 
 
 class Refused(Exception):
@@ -197,6 +200,10 @@ class Pool:
         greeted = self._greeted.pop(connection)
         if not greeted.done():
             greeted.set_result(None)
+
+    def obeys_field(self, domain: str) -> bool:
+        """Whether the servers of a domain are known to obey Require-Recipient-Valid-Since."""
+        return normal_domain(domain) in self._settings.field_domains
 
     def refused(self, connection: Connection, stage: Stage, given: Reply) -> None:
         """The server is not."""

@@ -21,6 +21,7 @@ from purport.mail.address import Mailbox
 from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, received
+from purport.mail.valid_since import FIELD as VALID_SINCE
 from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
 from purport.policy.facts import Client, MailFacts, MessageFacts
@@ -29,6 +30,7 @@ from purport.policy.policy import Policy
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
 from purport.service.transaction import Chronicle, Transaction
+from purport.service.valid_since import tunnelled, unprotected
 from purport.smtp.event import (
     Data,
     EndOfChunk,
@@ -42,6 +44,7 @@ from purport.smtp.event import (
     Reset,
     Xclient,
 )
+from purport.smtp.extensions.rrvs import RRVS
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
 from purport.smtp.state import State
@@ -447,7 +450,9 @@ class Connection(asyncio.Protocol):
         forward_path = rcpt.forward_path
         if not forward_path.domain:  # RFC 5321 section 4.1.1.3: the bare Postmaster
             forward_path = Mailbox(POSTMASTER, self._front.profile.hostname)
-        decision = self._front.policy.at_rcpt(transaction.facts, forward_path)
+        required = rcpt.parameters.get(RRVS) if rcpt.parameters.items else None
+        since = None if required is None else required.since
+        decision = self._front.policy.at_rcpt(transaction.facts, forward_path, since)
         if decision.reply is not None:
             transaction.refuse_recipient(forward_path, decision)
             self._relay.house.chronicle.recipient_refused(transaction, self._client, forward_path, decision.reply)
@@ -531,7 +536,7 @@ class Connection(asyncio.Protocol):
 
     def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
         transaction.header, transaction.message = header, facts
-        if self._front.policy.at_message(facts, header).reply is None:
+        if self._front.policy.at_message(facts, header, unprotected(transaction)).reply is None:
             return replies.OK
         refusal = self._message_known(transaction, spool, header, facts)
         assert refusal is not None
@@ -542,7 +547,7 @@ class Connection(asyncio.Protocol):
     ) -> Reply | None:
         transaction.header, transaction.message = header, facts
         transaction.size = spool.size
-        decision = self._front.policy.at_message(facts, header)
+        decision = self._front.policy.at_message(facts, header, unprotected(transaction))
         transaction.rules += decision.rules
         if decision.reply is not None:
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
@@ -568,6 +573,9 @@ class Connection(asyncio.Protocol):
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
+        parameters = transaction.mail.parameters
+        if header.first(VALID_SINCE) is not None:
+            parameters = tunnelled(parameters, header, recipients)
         trace = received(
             hello_domain=client.hello_domain,
             client_name=client.name,
@@ -583,7 +591,7 @@ class Connection(asyncio.Protocol):
             transaction.queue_id,
             arrived_at,
             transaction.mail.reverse_path,
-            transaction.mail.parameters,
+            parameters,
             fields + trace,
             relay.house.store.body(spool),
             recipients,

@@ -14,6 +14,7 @@ from purport.smtp.extensions import (
     enhancedstatuscodes,
     limits,
     pipelining,
+    rrvs,
     size,
     submitter,
     xclient,
@@ -29,6 +30,7 @@ ALL: Final[tuple[Extension, ...]] = (
     binarymime.EXTENSION,
     limits.EXTENSION,
     deliverby.EXTENSION,
+    rrvs.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
