@@ -41,6 +41,7 @@ from purport.queue.store import NotStored
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.relay import House, Relay
+from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL
 
@@ -140,6 +141,8 @@ class Server:
             ids=ids,
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            hasten=self._deliverer.hasten,
+            throttle=Throttle(),
             clock=time.time,
         )
         self._control = ControlServer(state / "control", self._asked)

@@ -15,6 +15,7 @@ from purport.mail.domain import a_label_form
 from purport.net.resolver import Resolver
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
+from purport.policy.queue_start import Grant
 from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
@@ -134,4 +135,18 @@ def make_front(settings: Settings, number: int) -> Front:
         next_hop=make_routes(settings).next_hop,
         lifetime=settings.queue.lifetime,
         hold=settings.queue.hold,
+        etrn=make_grants(settings),
+    )
+
+
+def make_grants(settings: Settings) -> tuple[Grant, ...]:
+    """Who may start the delivery of what waits for which domains."""
+    return tuple(
+        Grant(
+            Networks(table.networks),
+            frozenset(a_label_form(domain).lower() for domain in table.domains),
+            table.queue,
+            table.seconds,
+        )
+        for table in settings.etrn
     )

@@ -312,3 +312,24 @@ class QueueStoreSuite:
             spool.write(whole)
             spool.discard()
             spool.discard()
+
+    @scenario
+    async def test_what_waits_for_a_domain_can_be_made_due(self, place: Place, queue: Queue) -> None:
+        """Not what is under way, held, or waits for its first attempt."""
+        late = NOW + 9e6
+        mails = {name: queue.message("bob") for name in ("waits", "leased", "held", "elsewhere", "first", "due")}
+        mails["elsewhere"].recipients[0].forward_path = Mailbox("bob", "elsewhere.example")
+        for mail in mails.values():
+            await queue.accept(mail)
+        await queue.record(
+            *(deferred(mails[name], due_at=late) for name in ("waits", "held", "elsewhere")),
+            deferred(mails["due"], due_at=NOW - 5),
+            Outcome(mails["first"].queue_id, 0, "returned", "", "", late),
+        )
+        place.operator().hold([mails["held"].queue_id])
+        assert await queue.store.hasten(NOW, {"company.com.example"}) == (2, frozenset({"mx.company.com.example"}))
+        assert await queue.store.hasten(NOW, {"nowhere.example"}) == (0, frozenset())
+        assert {message.queue_id for message in await queue.claim(NOW)} == {
+            mails["waits"].queue_id,
+            mails["due"].queue_id,
+        }

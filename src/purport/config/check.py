@@ -11,6 +11,7 @@ from purport.config.schema import Settings
 from purport.mail.address import parse_forward_path
 from purport.mail.domain import a_label_form, is_domain_name
 from purport.smtp.extensions import ALL
+from purport.smtp.extensions.etrn import QUEUE
 
 BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 FIXED: Final = re.compile(r"smtp:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
@@ -54,6 +55,11 @@ def check(settings: Settings) -> None:
     _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "mx"))
     _check_networks(("relay", "networks"), settings.relay.networks)
     _check_names(("relay", "rrvs_field"), settings.relay.rrvs_field)
+    for number, table in enumerate(settings.etrn):
+        _check_networks(("etrn", number, "networks"), table.networks)
+        _check_names(("etrn", number, "domains"), table.domains)
+        if table.queue and QUEUE.fullmatch(table.queue) is None:
+            raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 

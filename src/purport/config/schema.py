@@ -154,6 +154,15 @@ class Relay(Table, frozen=True):
     ] = []
 
 
+class Etrn(Table, frozen=True):
+    """Clients that may start the delivery of what waits for their domains (ETRN, RFC 1985)."""
+
+    networks: Annotated[list[str], Meta(description="networks of the clients; to no other ETRN is offered")] = []
+    domains: Annotated[list[str], Meta(description="what they may ask for, all domains below these included")] = []
+    queue: Annotated[str, Meta(description="a name for all of it: ETRN #NAME")] = ""
+    seconds: Annotated[Seconds, Meta(description="seconds until a client may ask for the same again")] = 60.0
+
+
 class Ledger(Table, frozen=True):
     """The record of every transaction, for `purport explain`."""
 
@@ -177,6 +186,7 @@ class Settings(Table, frozen=True):
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     relay: Relay = field(default_factory=Relay)
+    etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
 

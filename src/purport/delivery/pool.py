@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -151,9 +151,11 @@ class Pool:
         destination.queue.append(job)
         self._serve(destination)
 
-    def revive(self) -> None:
-        """Destinations that were left alone are tried again."""
+    def revive(self, next_hops: Container[str] | None = None) -> None:
+        """Destinations that were left alone are tried again: these, or all."""
         for destination in self._destinations.values():
+            if next_hops is not None and destination.next_hop not in next_hops:
+                continue
             destination.failures = 0
             destination.dead_until = destination.quiet_until = 0.0
 

@@ -11,7 +11,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -177,6 +177,14 @@ class Deliverer:
         self._pool.revive()
         await self._store.refresh()
         self._changed.set()
+
+    async def hasten(self, concerned: Container[str]) -> int:
+        """Try at once what waits for another attempt at a domain that is `concerned`: how many messages that are.
+        Raises NotStored."""
+        messages, next_hops = await self._store.hasten(self._clock(), concerned)
+        self._pool.revive(next_hops)
+        self._changed.set()
+        return messages
 
     @property
     def messages(self) -> int:

@@ -7,7 +7,7 @@ process would find.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import final
@@ -135,6 +135,21 @@ class MemoryStore:
         await asyncio.sleep(0)
         waiting = [one for _, kept in self._rows.values() for one in kept.values() if not one.leased and not one.held]
         return min((one.recipient.due_at for one in waiting), default=None)
+
+    async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
+        """Make recipients due that wait for another attempt."""
+        await asyncio.sleep(0)
+        found = [
+            (queue_id, one.recipient)
+            for queue_id, (_, kept) in self._rows.items()
+            for one in kept.values()
+            if not one.leased and not one.held and one.recipient.attempts
+            if one.recipient.forward_path.domain in concerned
+        ]
+        for _, recipient in found:
+            recipient.due_at = min(recipient.due_at, now)
+        messages = {queue_id for queue_id, _ in found}
+        return len(messages), frozenset(recipient.next_hop for _, recipient in found)
 
     async def refresh(self) -> None:
         """Nothing changes from beside."""

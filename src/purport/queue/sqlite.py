@@ -16,7 +16,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -31,7 +31,7 @@ from purport.queue.queue_id import queue_id_of
 from purport.queue.schema import BODIES, LOCK, connect, prepare
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
-from purport.queue.writer import Ask, Job, Step, Writer
+from purport.queue.writer import Ask, Job, Step, Writer, waiting_for
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -69,6 +69,7 @@ class SqliteStore:
         """Open the folder, or make it; leases of an earlier process are given back, and files without a message
         removed. Raises SpoolInUse, WrongDatabase, OSError, sqlite3.Error."""
         self._loop = loop or asyncio.get_running_loop()
+        self._folder = folder
         self._inline_limit = inline_limit
         self._memory_limit = memory_limit
         self._reserve = reserve
@@ -137,6 +138,19 @@ class SqliteStore:
     async def next_due(self) -> float | None:
         """When the next unleased recipient is due, if there is one. Raises NotStored."""
         return await self._ask(Writer.next_due)
+
+    async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
+        """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many
+        messages those are, and their next hops. Raises NotStored."""
+        try:
+            found = await self._loop.run_in_executor(self._pool, waiting_for, self._folder, BUSY_SECONDS, concerned)
+        except sqlite3.Error as error:
+            raise StorageFault(str(error)) from error
+        keys = [(message, number) for message, number, _ in found]
+        for start in range(0, len(keys), GROUP_LIMIT):  # others may have their turn between
+            part = keys[start : start + GROUP_LIMIT]
+            await self._ask(partial(Writer.hasten, now=now, keys=part))
+        return len({message for message, _ in keys}), frozenset(next_hop for _, _, next_hop in found)
 
     async def refresh(self) -> None:
         """An operator deleted messages from beside: remove them and their bodies. Raises NotStored."""

@@ -6,7 +6,7 @@ event loop's thread, once, and get None or the error that kept the step from bei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
@@ -138,6 +138,10 @@ class QueueStore(Protocol):
 
     async def next_due(self) -> float | None:
         """When the next unleased recipient is due, if there is one."""
+
+    async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
+        """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many
+        messages those are, and their next hops. What waits for its first attempt has its own time."""
 
     async def refresh(self) -> None:
         """An operator changed the queue from beside: take notice before the next `claim` or `next_due`."""

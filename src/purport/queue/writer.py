@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import closing
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -25,6 +26,7 @@ from purport.queue.schema import (
     STATUS,
     arrival,
     columns,
+    connect,
     departure,
     parameters_of,
     path_of,
@@ -51,6 +53,16 @@ DUE: Final = """
 SELECT DISTINCT message FROM recipient WHERE leased = 0 AND held = 0 AND due_at <= ? ORDER BY due_at LIMIT ?
 """
 NEXT_DUE: Final = "SELECT due_at FROM recipient WHERE leased = 0 AND held = 0 ORDER BY due_at LIMIT 1"
+
+
+# What waits for another attempt: read beside the writer, as it looks at every row.
+WAITING: Final = """
+SELECT message, number, next_hop, forward_path FROM recipient WHERE leased = 0 AND held = 0 AND attempts > 0
+"""
+HASTEN: Final = """
+UPDATE recipient SET due_at = min(due_at, ?)
+ WHERE message = ? AND number = ? AND leased = 0 AND held = 0 AND attempts > 0
+"""
 
 
 @final
@@ -240,6 +252,10 @@ class Writer:
             hops,
         )
 
+    def hasten(self, now: float, keys: Sequence[tuple[int, int]]) -> None:
+        """Make recipients due, as far as they still wait."""
+        self._many(HASTEN, [(now, message, number) for message, number in keys])
+
     def next_due(self) -> float | None:
         """When the next recipient is due that is neither leased nor held."""
         row = self._execute(NEXT_DUE).fetchone()
@@ -249,6 +265,16 @@ class Writer:
         """Remove what an operator deleted; gives how many messages left each body file."""
         rows = self._execute("DELETE FROM message WHERE deleted = 1 RETURNING id").fetchall()
         return self._forget([number for (number,) in rows if number in self._filed])
+
+
+def waiting_for(folder: Path, busy_seconds: float, concerned: Container[str]) -> list[tuple[int, int, str]]:
+    """Message, number and next hop of what waits for another attempt at a domain; not for the writer's thread."""
+    with closing(connect(folder, busy_seconds=busy_seconds)) as connection:
+        return [
+            (message, number, next_hop)
+            for message, number, next_hop, forward_path in connection.execute(WAITING)
+            if path_of(forward_path).domain in concerned
+        ]
 
 
 def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:

@@ -7,7 +7,7 @@ two things only: DNS answers that are not in the cache, and the disk.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast, final
 
@@ -27,14 +27,17 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
 from purport.policy.policy import Policy
+from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle, Transaction
 from purport.service.valid_since import tunnelled, unprotected
 from purport.smtp.event import (
     Data,
     EndOfChunk,
     EndOfData,
+    Etrn,
     Event,
     Hello,
     Mail,
@@ -44,6 +47,7 @@ from purport.smtp.event import (
     Reset,
     Xclient,
 )
+from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
 from purport.smtp.extensions.rrvs import RRVS
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
@@ -85,6 +89,7 @@ class Front:
     next_hop: Callable[[str], str]
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
+    etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
 
 
 @final
@@ -100,6 +105,8 @@ class House:
     ids: QueueIds
     admission: Admission
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
+    hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
+    throttle: Throttle
     clock: Callable[[], float]
 
 
@@ -204,7 +211,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         send_at_once(self._transport)
-        self._session = ServerSession(self._front.profile, xclient_allowed=self._front.trusts(self._address))
+        front = self._front
+        self._session = ServerSession(
+            front.profile, xclient_allowed=front.trusts(address), etrn_allowed=may_ask(front.etrn, address)
+        )
         self._session.greet()
         relay.connections.add(self)
         self._flush(self._session)
@@ -335,6 +345,8 @@ class Connection(asyncio.Protocol):
         if isinstance(event, Reset):
             self._drop()
             return replies.OK
+        if isinstance(event, Etrn):
+            return self._etrn(event)
         assert isinstance(event, Xclient)
         return self._xclient(event)
 
@@ -424,6 +436,36 @@ class Connection(asyncio.Protocol):
         hello_domain = attributes.get("HELO", "") or ""
         self._client = Client(address, name, hello_domain)
         return replies.OK
+
+    def _etrn(self, event: Etrn) -> Reply | None:
+        """Start the delivery of what waits for some domains (RFC 1985), at the client's request."""
+        node = f"{event.option}{event.node}"
+        found = granted(self._front.etrn, self._client.address, event.option, event.node)
+        relay = self._relay
+        if found is None:
+            return self._etrn_answered(not_allowed(node))
+        key = ("ETRN", self._client.address, node.lower())
+        if not relay.house.throttle.allows(key, relay.loop.time(), found.seconds):
+            return self._etrn_answered(asked_before(node))
+        task = relay.loop.create_task(self._start_queue(node, found))
+        relay.waiting.add(task)
+        task.add_done_callback(relay.waiting.discard)
+        return None
+
+    async def _start_queue(self, node: str, found: Granted) -> None:
+        try:
+            given = started(node, await self._relay.house.hasten(found.nodes))
+        except NotStored:
+            given = not_started(node)
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        self._answer(self._etrn_answered(given))
+
+    def _etrn_answered(self, given: Reply) -> Reply:
+        client = client_text(self._client.name, self._client.address)
+        self._relay.house.chronicle.connection(client, f"ETRN: {given}")
+        return given
 
     def _mail(self, mail: Mail) -> Reply | None:
         house, front = self._relay.house, self._front

@@ -30,6 +30,7 @@ class Terms:
     starttls: bool = False  # whether there is a certificate to begin TLS with
     secure: bool = False  # whether TLS protects the connection
     authenticated: bool = False  # whether the client logged in
+    etrn_allowed: bool = False  # whether the client may start the delivery of what waits for some domain
     least_by_time: int = 0  # seconds that a message must leave us that is to be returned after them; 0: none named
 
 

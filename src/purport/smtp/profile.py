@@ -89,7 +89,7 @@ class Profile:
         greeting = Reply(220, "", (f"{self.hostname} ESMTP {self.software}".rstrip(),))
         object.__setattr__(self, "greeting", greeting.octets())
 
-    def terms(self, *, xclient_allowed: bool = False, secure: bool = False) -> Terms:
+    def terms(self, *, xclient_allowed: bool = False, secure: bool = False, etrn_allowed: bool = False) -> Terms:
         """The terms of a session that begins."""
         return Terms(
             self.message_octets,
@@ -98,6 +98,7 @@ class Profile:
             service=self.service,
             starttls=self.starttls,
             secure=secure,
+            etrn_allowed=etrn_allowed,
             least_by_time=self.least_by_time,
         )
 

@@ -81,9 +81,9 @@ class ServerSession:
         "state",
     )
 
-    def __init__(self, profile: Profile, *, xclient_allowed: bool = False) -> None:
+    def __init__(self, profile: Profile, *, xclient_allowed: bool = False, etrn_allowed: bool = False) -> None:
         self._profile = profile
-        self._terms = profile.terms(xclient_allowed=xclient_allowed)
+        self._terms = profile.terms(xclient_allowed=xclient_allowed, etrn_allowed=etrn_allowed)
         self._dialect = profile.dialect(self._terms, extended=True)
         self._buffer = b""  # octets received; those before `_start` have been read
         self._start = 0
@@ -437,7 +437,7 @@ def without_argument(argument: bytes) -> None:
         raise Rejected(NEEDS_NO_ARGUMENT)
 
 
-JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET"))
+JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET", b"ETRN"))
 COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] = {
     b"MAIL": ServerSession._mail,
     b"RCPT": ServerSession._rcpt,

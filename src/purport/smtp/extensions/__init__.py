@@ -12,6 +12,7 @@ from purport.smtp.extensions import (
     dsn,
     eightbitmime,
     enhancedstatuscodes,
+    etrn,
     limits,
     pipelining,
     rrvs,
@@ -31,6 +32,7 @@ ALL: Final[tuple[Extension, ...]] = (
     limits.EXTENSION,
     deliverby.EXTENSION,
     rrvs.EXTENSION,
+    etrn.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
