@@ -328,7 +328,7 @@ class Connection(asyncio.Protocol):
             content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
             message.parameters,
-            self._owner.now() - message.arrived_at,
+            age=self._owner.now() - message.arrived_at,
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job

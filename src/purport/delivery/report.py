@@ -82,7 +82,7 @@ class Reporter:
             header_section(message) if whole is None else whole,
             whole is not None,
             parameters.get(ENVID) or "",
-            None if deadline is None else deadline.at,
+            deliver_by=None if deadline is None else deadline.at,
         )
         spool = self.store.spool()
         spool.write(report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates))

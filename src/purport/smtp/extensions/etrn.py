@@ -27,8 +27,8 @@ BAD_NODE: Final = reply(501, "5.5.4", "Syntax: ETRN domain, @domain or #queue; a
 
 
 def offer(terms: Terms) -> str | None:
-    """To clients that may ask for something."""
-    return "" if terms.etrn_allowed else None
+    """To clients that may ask for something; LMTP has no queue to be started (RFC 2033 section 2)."""
+    return "" if terms.etrn_allowed and terms.service != "lmtp" else None
 
 
 def read(argument: bytes) -> Etrn:
