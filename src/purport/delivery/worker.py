@@ -261,7 +261,8 @@ class Deliverer:
         if judgement is Judgement.DEFERRED:
             due_at = current.due_at or self._due_at(current, recipient, now)
             if current.deadline is not None and current.deadline.expired(now):
-                judgement, status, said = Judgement.FAILED, RETURNED, str(expired(said).reply)
+                answer, judgement = expired(said), Judgement.FAILED
+                status, said = status_of(answer.reply), str(answer.reply)
                 outcome.action, outcome.reply = "failed", said
             elif due_at is None:
                 judgement, status, said = Judgement.FAILED, EXPIRED, f"Delivery time expired; at last: {said}"
