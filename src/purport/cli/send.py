@@ -8,8 +8,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -27,6 +28,7 @@ from purport.cli.exits import (
 if TYPE_CHECKING:
     from purport.cli.dialogue import Shown
     from purport.mail.address import Mailbox
+    from purport.mail.envelope import Parameter, Parameters
     from purport.smtp.extension import Outgoing
 
 PORT: Final = 25
@@ -63,6 +65,10 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--add-header", "added", multiple=True, metavar="'NAME: VALUE'", help="A field to put on top.")
 @click.option("--submitter", metavar="ADDRESS", help="Name this submitter, not the header's responsible address.")
+@click.option("--deliver-by", metavar="'SECONDS;R|N[T]'", help="Have it delivered in time, or returned or told of.")
+@click.option(
+    "--valid-since", metavar="TIME[;C]", help="Deliver to those alone who have had their mailboxes since then."
+)
 @click.option("--quit-after", type=click.Choice(["connect", "helo", "mail", "rcpt"], case_sensitive=False))
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS")
 @click.option("--suppress-data", "--hide-data", "suppress_data", is_flag=True, help="Do not show the message.")
@@ -82,6 +88,8 @@ def command(
     headers: tuple[str, ...],
     added: tuple[str, ...],
     submitter: str | None,
+    deliver_by: str | None,
+    valid_since: str | None,
     quit_after: str | None,
     timeout: float,
     suppress_data: bool,
@@ -95,6 +103,8 @@ def command(
     from purport.cli.dialogue import Broken, Dialogue
     from purport.mail.envelope import Recipient
     from purport.smtp.client import Transaction
+    from purport.smtp.extensions.deliverby import BY
+    from purport.smtp.extensions.rrvs import RRVS
 
     hello_domain = helo or our_name()
     if not (hello_domain.isascii() and hello_domain.isprintable()):
@@ -105,8 +115,10 @@ def command(
     author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
     octets = message(data, body, fields, [parse_field(field) for field in added], author, to, hello_domain)
     host, number = place_of(server, port)
-    recipients = [Recipient(forward_path_of(path.strip())) for address in to for path in address.split(",")]
-    transaction = Transaction(reverse_path, recipients, outgoing(octets, named))
+    required = parameters_of(RRVS, "--valid-since", valid_since)
+    recipients = [Recipient(forward_path_of(path.strip()), required) for address in to for path in address.split(",")]
+    described = replace(outgoing(octets, named), parameters=parameters_of(BY, "--deliver-by", deliver_by))
+    transaction = Transaction(reverse_path, recipients, described)
     dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), (quit_after or "").lower())
     source = None if local_interface is None else (local_interface, 0)
     try:
@@ -173,6 +185,19 @@ def outgoing(octets: bytes, submitter: Mailbox | None) -> Outgoing:
 
     pra = submitter or purported_responsible_address(octets).address
     return Outgoing(len(octets), pra, not octets.isascii())
+
+
+def parameters_of(parameter: Parameter[Any], option: str, value: str | None) -> Parameters:
+    """The parameter that an option means, as it is written there. Raises Failure."""
+    from purport.mail.envelope import NO_PARAMETERS, Parameters
+
+    if value is None:
+        return NO_PARAMETERS
+    try:
+        parameter.decode(value.encode("ascii"))
+    except ValueError as error:
+        raise Failure(f"{option}: {error}", EX_USAGE) from error
+    return Parameters(((parameter.keyword, value.encode("ascii")),))
 
 
 def parse_field(text: str) -> tuple[str, str]:
