@@ -72,4 +72,4 @@ def test_a_time_to_deliver_by_has_an_attempt_before_it_and_one_at_its_end(
     by_time: float, age: float, due: float
 ) -> None:
     """RFC 2852: a tenth of the time before, or a minute."""
-    assert Schedule().next_attempt(1, ARRIVED, ARRIVED + age, 0.0, ARRIVED + by_time) == ARRIVED + due
+    assert Schedule().next_attempt(1, ARRIVED, ARRIVED + age, 0.0, deliver_by=ARRIVED + by_time) == ARRIVED + due

@@ -342,8 +342,9 @@ class Deliverer:
 
     def _due_at(self, current: Round, recipient: QueuedRecipient, now: float) -> float | None:
         deliver_by = None if current.deadline is None else current.deadline.at
-        arrived_at = current.message.arrived_at
-        return self._schedule.next_attempt(recipient.attempts + 1, arrived_at, now, self._jitter(), deliver_by)
+        return self._schedule.next_attempt(
+            recipient.attempts + 1, current.message.arrived_at, now, self._jitter(), deliver_by=deliver_by
+        )
 
     def _finish(self, current: Round, now: float) -> None:
         """All recipients of the round are settled: report what is to be told."""

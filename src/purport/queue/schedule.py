@@ -39,7 +39,7 @@ class Schedule:
         return arrived_at + self.lifetime
 
     def next_attempt(
-        self, attempts: int, arrived_at: float, now: float, jitter: float, deliver_by: float | None = None
+        self, attempts: int, arrived_at: float, now: float, jitter: float, *, deliver_by: float | None = None
     ) -> float | None:
         """When to try again after `attempts` attempts (at least one) that failed for the time being; None: never,
         the recipient has failed. `jitter` is a random fraction from 0 to 1.
