@@ -140,6 +140,7 @@ class Server:
             ids=ids,
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            look=self._deliverer.look,
             clock=time.time,
         )
         self._control = ControlServer(state / "control", self._asked)

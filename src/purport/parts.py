@@ -13,6 +13,7 @@ from purport.ledger.record import policy as recorded_policy
 from purport.mail.domain import a_label_form
 from purport.net.resolver import Resolver
 from purport.policy.policy import Policy
+from purport.policy.priority import PriorityPolicy
 from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
@@ -90,6 +91,9 @@ def make_front(settings: Settings, number: int) -> Front:
             message_octets=limits.message_size,
             recipients=limits.recipients,
             errors=limits.errors,
+            service=listener.service,
+            hold_seconds=int(settings.future_release.max_seconds),
+            priority_policy=settings.priority.policy,
         ),
         policy=policy,
         recorded=recorded_policy(policy),
@@ -99,4 +103,7 @@ def make_front(settings: Settings, number: int) -> Front:
         next_hop=make_routes(settings).next_hop,
         lifetime=settings.queue.lifetime,
         hold=settings.queue.hold,
+        priority=PriorityPolicy(
+            policy.relaying.networks, Networks(settings.priority.networks), settings.priority.highest
+        ),
     )

@@ -52,6 +52,7 @@ def check(settings: Settings) -> None:
     _check_listeners(settings)
     _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "mx"))
     _check_networks(("relay", "networks"), settings.relay.networks)
+    _check_networks(("priority", "networks"), settings.priority.networks)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 

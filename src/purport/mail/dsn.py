@@ -92,6 +92,7 @@ class Original:
     returned: bytes  # its header section, or all of it
     whole: bool = False  # whether it is all of it
     envelope_id: str = ""  # ENVID (RFC 3461 section 4.4)
+    hold_request: str = ""  # `for;3600` (RFC 4865 section 5.1.2)
 
 
 def mailer_daemon(hostname: str) -> Mailbox:
@@ -118,11 +119,13 @@ def report(*, hostname: str, report_id: str, now: float, original: Original, fat
         f'\tboundary="{boundary}"',
     ]
     about = [f"Original-Envelope-Id: {_ascii(original.envelope_id)}"] if original.envelope_id else []
+    held = [f"Future-Release-Request: {original.hold_request}"] if original.hold_request else []
     status = [
         *about,
         f"Reporting-MTA: dns; {hostname}",
         f"X-Purport-Queue-ID: {original.queue_id}",
         f"Arrival-Date: {date(original.arrived_at)}",
+        *held,
         *(line for fate in fates for line in _status(fate, written)),
     ]
     parts = (

@@ -26,6 +26,7 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
 from purport.policy.policy import Policy
+from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
 from purport.service.transaction import Chronicle, Transaction
@@ -42,6 +43,8 @@ from purport.smtp.event import (
     Reset,
     Xclient,
 )
+from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
+from purport.smtp.extensions.mtpriority import MT_PRIORITY
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
 from purport.smtp.state import State
@@ -82,6 +85,7 @@ class Front:
     next_hop: Callable[[str], str]
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
+    priority: PriorityPolicy
 
 
 @final
@@ -97,6 +101,7 @@ class House:
     ids: QueueIds
     admission: Admission
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
+    look: Callable[[], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
 
 
@@ -201,7 +206,11 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         send_at_once(self._transport)
-        self._session = ServerSession(self._front.profile, xclient_allowed=self._front.trusts(self._address))
+        self._session = ServerSession(
+            self._front.profile,
+            xclient_allowed=self._front.trusts(self._address),
+            today=int(relay.house.clock() // DAY),
+        )
         self._session.greet()
         relay.connections.add(self)
         self._flush(self._session)
@@ -425,20 +434,36 @@ class Connection(asyncio.Protocol):
     def _mail(self, mail: Mail) -> Reply | None:
         house, front = self._relay.house, self._front
         now = house.clock()
-        submitter = mail.parameters.get(SUBMITTER) if mail.parameters.items else None
+        submitter = None
         transaction = Transaction(house.ids.next(), now, mail, front.recorded)
+        if mail.parameters.items:
+            unheld = refusal(mail.parameters, mail.reverse_path, now)
+            if unheld is not None:
+                return unheld
+            submitter = mail.parameters.get(SUBMITTER)
+            self._urgency(transaction, mail)
         self._transaction = transaction
         evaluation = mail_facts(
             house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
         )
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
 
+    def _urgency(self, transaction: Transaction, mail: Mail) -> None:
+        """When the message may go, and before whom."""
+        transaction.release_at = release_at(mail.parameters, transaction.arrived_at) or 0.0
+        asked = transaction.asked = mail.parameters.get(MT_PRIORITY)
+        if asked:
+            assert self._session is not None  # a command of it is being answered
+            transaction.priority = self._front.priority.priority(
+                asked, self._client.address, authenticated=self._session.terms.authenticated
+            )
+
     def _mail_known(self, transaction: Transaction, facts: MailFacts) -> Reply | None:
         transaction.facts = facts
         decision = self._front.policy.at_mail(facts)
         transaction.rules = decision.rules
         if decision.reply is None:
-            return replies.SENDER_OK
+            return sender_reply(transaction.asked or 0, transaction.priority)
         return self._refuse(transaction, "MAIL", decision.action, decision.rule, decision.reply)
 
     def _rcpt(self, rcpt: Rcpt) -> Reply:
@@ -555,7 +580,9 @@ class Connection(asyncio.Protocol):
             self._transaction = None
             if error is None:
                 chronicle.stored(transaction, self._client)
-                if not message.held:
+                if message.release_at:
+                    house.look()
+                elif not message.held:
                     house.submit(message)
                 self._answer(accepted)
             else:
@@ -577,6 +604,7 @@ class Connection(asyncio.Protocol):
             queue_id=transaction.queue_id,
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
             date=relay.date(arrived_at),
+            priority=transaction.asked,
         )
         transaction.spool = None
         return QueuedMessage(
@@ -587,9 +615,11 @@ class Connection(asyncio.Protocol):
             fields + trace,
             relay.house.store.body(spool),
             recipients,
-            arrived_at + front.lifetime,
+            (transaction.release_at or arrived_at) + front.lifetime,
             count_received(header) + 1,
             front.hold,
+            transaction.priority,
+            transaction.release_at,
         )
 
     # The end of a transaction

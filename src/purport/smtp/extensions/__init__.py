@@ -11,7 +11,9 @@ from purport.smtp.extensions import (
     dsn,
     eightbitmime,
     enhancedstatuscodes,
+    futurerelease,
     limits,
+    mtpriority,
     pipelining,
     size,
     submitter,
@@ -27,6 +29,8 @@ ALL: Final[tuple[Extension, ...]] = (
     chunking.EXTENSION,
     binarymime.EXTENSION,
     limits.EXTENSION,
+    mtpriority.EXTENSION,
+    futurerelease.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
