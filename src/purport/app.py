@@ -40,6 +40,7 @@ from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
+from purport.service.holding import Holding
 from purport.service.relay import House, Relay
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL
@@ -138,6 +139,7 @@ class Server:
             store=self._store,
             chronicle=Chronicle(log, self._ledger),
             ids=ids,
+            holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
             look=self._deliverer.look,

@@ -17,6 +17,7 @@ from purport.policy.priority import PriorityPolicy
 from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.service.holding import HoldingLimits
 from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
@@ -106,4 +107,5 @@ def make_front(settings: Settings, number: int) -> Front:
         priority=PriorityPolicy(
             policy.relaying.networks, Networks(settings.priority.networks), settings.priority.highest
         ),
+        holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
     )

@@ -301,6 +301,7 @@ class QueueStoreSuite:
             (entry,) = place.operator().entries()
             assert (entry.queue_name, entry.release_at) == (QueueName.SCHEDULED, NOW + 3600.25)
             queue = Queue(await place.open())
+            assert list(queue.store.scheduled()) == [(NOW + 3600.25, sent.reverse_path)]
         (found,) = await queue.claim(NOW + 3601)
         assert envelope(found) == envelope(sent)
         (entry,) = place.operator().entries()

@@ -662,19 +662,21 @@ async def test_a_report_has_the_priority_of_its_message(tmp_path):
 
 @on_loop
 async def test_a_message_is_not_sent_before_its_time_and_then_at_once(tmp_path):
-    async with ScriptedServer("PIPELINING", "FUTURERELEASE 9 2099-01-01T00:00:00Z") as server:
-        async with House(tmp_path, server) as house:
-            await house.accept("bob@b.example", mail="HOLDFOR=3600", release_at=NOW + 3600)
-            house.now = NOW + 3599
-            await house.deliverer.retry_now()
-            await house.accept("carol@b.example")
-            await server.until(lambda: server.messages)
-            assert not any("bob" in command for command in server.commands)
-            house.now = NOW + 3600
-            await house.deliverer.retry_now()
-            await server.until(lambda: len(server.messages) == 2)
-            mails = {command for command in server.commands if command.startswith("MAIL")}
-            assert mails == {"MAIL FROM:<alice@example.com>"}, "nobody is asked to hold it again"
+    async with (
+        ScriptedServer("PIPELINING", "FUTURERELEASE 9 2099-01-01T00:00:00Z") as server,
+        House(tmp_path, server) as house,
+    ):
+        await house.accept("bob@b.example", mail="HOLDFOR=3600", release_at=NOW + 3600)
+        house.now = NOW + 3599
+        await house.deliverer.retry_now()
+        await house.accept("carol@b.example")
+        await server.until(lambda: server.messages)
+        assert not any("bob" in command for command in server.commands)
+        house.now = NOW + 3600
+        await house.deliverer.retry_now()
+        await server.until(lambda: len(server.messages) == 2)
+        mails = {command for command in server.commands if command.startswith("MAIL")}
+        assert mails == {"MAIL FROM:<alice@example.com>"}, "nobody is asked to hold it again"
 
 
 @on_loop

@@ -122,6 +122,21 @@ def test_what_is_refused_and_where_it_is_not_offered(tmp_path: Path, port: int) 
         assert [entry["queue_name"] for entry in listed(server)] == ["scheduled"]
 
 
+def test_a_sender_may_have_only_so_many_of_them(tmp_path: Path, port: int) -> None:
+    settings = SETTINGS.replace("max_seconds = 864000", "max_seconds = 864000\nper_sender = 2\ntotal = 3")
+    (tmp_path / "zone.json").write_text(ZONE)
+    with purport_server(tmp_path, settings.format(port=port)) as server:
+        for _ in range(2):
+            assert submit(port, "HOLDFOR=600").startswith("250 ")
+        server.stop()
+        server.start()
+        assert submit(port, "HOLDFOR=600").startswith("552 5.7.16 ")
+        assert submit(port).startswith("250 ")
+        assert submit(port, "HOLDFOR=600", reverse_path="bob@company.com.example").startswith("250 ")
+        assert submit(port, "HOLDFOR=600", reverse_path="bob@company.com.example").startswith("552 5.7.17 ")
+        assert "not held (552 5.7.16 " in server.log()
+
+
 def test_our_client_asks_for_it(tmp_path: Path, port: int) -> None:
     (tmp_path / "zone.json").write_text(ZONE)
     send = ["send", "--to", "bob@company.com.example", "--from", "alice@company.com.example", "--hide-data"]

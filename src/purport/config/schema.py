@@ -146,6 +146,9 @@ class FutureRelease(Table, frozen=True):
         2_592_000
     )
 
+    per_sender: Annotated[Count, Meta(description="messages of one reverse-path that wait for their time")] = 100
+    total: Annotated[Count, Meta(description="messages of all senders that do")] = 10_000
+
 
 class Relay(Table, frozen=True):
     """Mail for domains that are not ours."""

@@ -12,7 +12,7 @@ from copy import copy
 from dataclasses import replace
 from typing import final
 
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, ReversePath
 from purport.queue.body import MemoryBody
 from purport.queue.operator import (
     Change,
@@ -88,6 +88,7 @@ class MemoryStore:
         self._loop = loop or asyncio.get_running_loop()
         self._rows: dict[str, Row] = {}
         self._newest: str | None = None
+        self._scheduled: list[tuple[float, ReversePath]] = []
 
     def restarted(self) -> MemoryStore:
         """A store with the same messages and no leases."""
@@ -97,6 +98,8 @@ class MemoryStore:
             for one in kept.values():
                 one.leased = False
         store._newest = max(self._rows, default=None)
+        messages = [message for message, _ in store._rows.values()]
+        store._scheduled = [(one.release_at, one.reverse_path) for one in messages if one.release_at]
         return store
 
     def __len__(self) -> int:
@@ -145,6 +148,10 @@ class MemoryStore:
     def newest_id(self) -> str | None:
         """The newest queue id that was there when the store was made."""
         return self._newest
+
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were there when the store was made."""
+        return self._scheduled
 
     async def close(self) -> None:
         """Finish what was begun."""

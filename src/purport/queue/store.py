@@ -153,5 +153,8 @@ class QueueStore(Protocol):
     def newest_id(self) -> str | None:
         """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
 
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were in the store when it was opened."""
+
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

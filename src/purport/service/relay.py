@@ -29,6 +29,7 @@ from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.service.holding import Holding, HoldingLimits
 from purport.service.transaction import Chronicle, Transaction
 from purport.smtp.event import (
     Data,
@@ -86,6 +87,7 @@ class Front:
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
     priority: PriorityPolicy
+    holding: HoldingLimits
 
 
 @final
@@ -100,6 +102,7 @@ class House:
     chronicle: Chronicle
     ids: QueueIds
     admission: Admission
+    holding: Holding
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     look: Callable[[], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
@@ -437,7 +440,7 @@ class Connection(asyncio.Protocol):
         submitter = None
         transaction = Transaction(house.ids.next(), now, mail, front.recorded)
         if mail.parameters.items:
-            unheld = refusal(mail.parameters, mail.reverse_path, now)
+            unheld = self._hold_refusal(mail, now)
             if unheld is not None:
                 return unheld
             submitter = mail.parameters.get(SUBMITTER)
@@ -447,6 +450,17 @@ class Connection(asyncio.Protocol):
             house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
         )
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
+
+    def _hold_refusal(self, mail: Mail, now: float) -> Reply | None:
+        """Why the message cannot wait for its time here (RFC 4865); None where it can, or is not to."""
+        if release_at(mail.parameters, now) is None:
+            return None
+        house = self._relay.house
+        given = refusal(mail.parameters, mail.reverse_path, now)
+        given = given or house.holding.refusal(self._front.holding, mail.reverse_path, now)
+        if given is not None:
+            house.chronicle.connection(client_text(self._client.name, self._client.address), f"not held ({given})")
+        return given
 
     def _urgency(self, transaction: Transaction, mail: Mail) -> None:
         """When the message may go, and before whom."""
@@ -581,6 +595,7 @@ class Connection(asyncio.Protocol):
             if error is None:
                 chronicle.stored(transaction, self._client)
                 if message.release_at:
+                    house.holding.add(message.release_at, message.reverse_path)
                     house.look()
                 elif not message.held:
                     house.submit(message)

@@ -34,6 +34,10 @@ TWO_TIMES: Final = reply(501, "5.5.4", "A message is held once: HOLDFOR or HOLDU
 TOO_LONG: Final = reply(501, "5.5.4", "That is longer than messages are held here")
 NOT_IN_THE_FUTURE: Final = reply(501, "5.5.4", "HOLDUNTIL is not in the future")
 NOT_FOR_REPORTS: Final = reply(501, "5.5.4", "A message with the null reverse-path is not held")
+# The codes of RFC 4865 section 6. The registry has given both to others since (RFC 6710, RFC 7293), so the text has to
+# say what they mean.
+SENDER_QUOTA: Final = reply(552, "5.7.16", "Future release: too many messages of this sender are held")
+SYSTEM_QUOTA: Final = reply(552, "5.7.17", "Future release: too many messages are held")
 # RFC 3463 section 3.4: a system that is not capable of selected features.
 NOT_OFFERED: Final = reply(554, "5.3.3", "Message is to be held and the server lacks FUTURERELEASE")
 LATE_BEFORE_RELEASED: Final = reply(501, "5.5.4", "The message is to be delivered before it is to be released")
