@@ -40,6 +40,7 @@ from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
+from purport.service.holding import Holding
 from purport.service.relay import House, Relay
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle
@@ -139,10 +140,12 @@ class Server:
             store=self._store,
             chronicle=Chronicle(log, self._ledger),
             ids=ids,
+            holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
             hasten=self._deliverer.hasten,
             throttle=Throttle(),
+            look=self._deliverer.look,
             clock=time.time,
         )
         self._control = ControlServer(state / "control", self._asked)

@@ -15,10 +15,12 @@ from purport.mail.domain import a_label_form
 from purport.net.resolver import Resolver
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
+from purport.policy.priority import PriorityPolicy
 from purport.policy.queue_start import Grant
 from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.service.holding import HoldingLimits
 from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
@@ -126,6 +128,9 @@ def make_front(settings: Settings, number: int) -> Front:
             recipients=limits.recipients,
             errors=limits.errors,
             least_by_time=settings.queue.least_by_time,
+            service=listener.service,
+            hold_seconds=int(settings.future_release.max_seconds),
+            priority_policy=settings.priority.policy,
         ),
         policy=policy,
         recorded=recorded_policy(policy),
@@ -135,6 +140,10 @@ def make_front(settings: Settings, number: int) -> Front:
         next_hop=make_routes(settings).next_hop,
         lifetime=settings.queue.lifetime,
         hold=settings.queue.hold,
+        priority=PriorityPolicy(
+            policy.relaying.networks, Networks(settings.priority.networks), settings.priority.highest
+        ),
+        holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
         etrn=make_grants(settings),
     )
 

@@ -98,7 +98,10 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         ('hostname = "mx.example.com"\n', 'purport.toml: "listener" is missing'),
         ('hostname = "mx.example.com"\n\n[[listener]]\n', 'purport.toml:3: listener[0]: "bind" is missing'),
         # Types, words and limits
-        (f"{SMALL}service = 'mxx'", 'purport.toml:4: listener[0].service: "mxx" is none of "mx"; did you mean "mx"?'),
+        (
+            f"{SMALL}service = 'mxx'",
+            'purport.toml:4: listener[0].service: "mxx" is none of "mx", "submission"; did you mean "mx"?',
+        ),
         (
             f"{SMALL}[submitter]\n\ncheck_pra = 'allways'\n",
             'purport.toml:6: submitter.check_pra: "allways" is none of "always", "never", "when-submitted"; '

@@ -471,3 +471,114 @@ async def test_what_failed_is_tried_again_where_nobody_can_be_told(tmp_path):
         await house.deliverer.retry_now()
         await server.until(lambda: server.messages)
         assert house.log.lines[:4] == [failed, "unreported", failed, "reported to alice@example.com"]
+
+
+# Priorities (RFC 6710) and later releases (RFC 4865)
+
+
+@on_loop
+async def test_mailboxes_are_written_in_the_order_of_the_priorities(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        for priority in (0, -4, 4, 0, 6):  # the first is on its way before the others come
+            await house.accept("bob@company.com.example", priority=priority, hand_over=False)
+        messages = [message for message, _ in house.store._rows.values()]
+        for message in messages:
+            house.deliverer.submit(message)
+        async with asyncio.timeout(10):
+            while len(house.store):
+                await asyncio.sleep(0)
+        removed = [line for line in house.log.lines if line == "removed"]
+        assert len(removed) == 5
+        new = house.maildirs / "company.com.example" / "bob" / "new"
+        assert len(list(new.iterdir())) == 5
+        assert [house.log.order.index(messages[number].queue_id) for number in (0, 4, 2, 3, 1)] == [0, 1, 2, 3, 4]
+
+
+@on_loop
+async def test_an_urgent_message_finds_room_where_others_do_not(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server, limits=Limits(messages=4)) as house:
+        server.on("MAIL", HANG)
+        for _ in range(5):
+            await house.accept("bob@b.example")
+        assert house.deliverer.messages == 4
+        await house.accept("bob@b.example", priority=1)
+        assert house.deliverer.messages == 5
+        await house.accept("bob@b.example", priority=9)
+        await house.accept("bob@b.example", priority=-1)
+        assert house.deliverer.messages == 5, "the rest is in the queue"
+
+
+@on_loop
+async def test_a_report_has_the_priority_of_its_message(tmp_path):
+    """RFC 6710 section 4.6."""
+    async with ScriptedServer("PIPELINING", "MT-PRIORITY") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "550 5.1.1 No such mailbox")
+        await house.accept("bob@b.example", priority=-4)
+        await server.until(lambda: server.messages)
+        assert [report.priority for report in house.log.reports] == [-4]
+        assert "MAIL FROM:<> MT-PRIORITY=-4" in server.commands
+
+
+@on_loop
+async def test_a_message_is_not_sent_before_its_time_and_then_at_once(tmp_path):
+    async with (
+        ScriptedServer("PIPELINING", "FUTURERELEASE 9 2099-01-01T00:00:00Z") as server,
+        House(tmp_path, server) as house,
+    ):
+        await house.accept("bob@b.example", mail="HOLDFOR=3600", release_at=NOW + 3600)
+        house.now = NOW + 3599
+        await house.deliverer.retry_now()
+        await house.accept("carol@b.example")
+        await server.until(lambda: server.messages)
+        assert not any("bob" in command for command in server.commands)
+        house.now = NOW + 3600
+        await house.deliverer.retry_now()
+        await server.until(lambda: len(server.messages) == 2)
+        mails = {command for command in server.commands if command.startswith("MAIL")}
+        assert mails == {"MAIL FROM:<alice@example.com>"}, "nobody is asked to hold it again"
+
+
+@on_loop
+async def test_the_end_of_a_release_is_waited_for_and_not_asked_for(tmp_path):
+    asked: list[float] = []
+    store = MemoryStore()
+    claim = store.claim
+
+    async def counted(now: float, limit: int) -> list[QueuedMessage]:
+        asked.append(now)
+        return await claim(now, limit)
+
+    store.claim = counted  # type: ignore[method-assign]
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server, store=store) as house:
+        begun = asyncio.get_running_loop().time()
+        house.deliverer._clock = lambda: NOW + asyncio.get_running_loop().time() - begun
+        await house.accept("bob@b.example", release_at=NOW + 1.5)
+        await server.until(lambda: server.messages)
+        assert 1.5 <= asyncio.get_running_loop().time() - begun < 3
+        assert len(asked) <= 4
+
+
+@on_loop
+async def test_lifetime_and_warnings_count_from_the_release(tmp_path):
+    release = NOW + 30 * DAY
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "450 4.2.0 Later")
+        await house.accept("bob@b.example", mail="HOLDUNTIL=2026-12-23T22:00:00Z", release_at=release)
+        house.now = release + 1
+        await house.deliverer.retry_now()
+        await house.told("deferred bob@b.example 4.2.0 450 4.2.0 Later")
+        house.log.lines.clear()
+        house.now = release + 4 * 3600
+        await house.deliverer.retry_now()
+        await server.until(lambda: server.messages)
+        text = email.message_from_bytes(server.messages[0], policy=email.policy.default).get_payload()[1].as_string()
+        assert "Future-Release-Request: until;2026-12-23T22:00:00Z" in text
+        assert "Arrival-Date: " in text
+        assert "Action: delayed" in text
+        house.now = release + 5 * DAY
+        house.log.lines.clear()
+        await house.deliverer.retry_now()
+        async with asyncio.timeout(10):
+            while not any(line.startswith("failed bob@b.example 4.4.7") for line in house.log.lines):
+                house.log.changed.clear()
+                await house.log.changed.wait()

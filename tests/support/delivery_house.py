@@ -31,6 +31,7 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.order: list[str] = []  # queue ids, as they were settled
         self.reports: list[QueuedMessage] = []
         self.changed = asyncio.Event()
 
@@ -41,6 +42,7 @@ class Log:
     def attempted(
         self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, status: str, now: float
     ) -> None:
+        self.order.append(message.queue_id)
         self._add(f"{outcome.action} {recipient.forward_path} {status} {outcome.reply}")
 
     def reported(self, report: Report) -> None:
@@ -113,6 +115,8 @@ class House:
         hand_over: bool = True,
         mail: str = "",
         rcpt: str = "",
+        priority: int = 0,
+        release_at: float = 0.0,
     ) -> QueuedMessage:
         """Put a message into the queue, and hand it over as the server does."""
         spool = self.store.spool()
@@ -133,11 +137,15 @@ class House:
             TRACE,
             self.store.body(spool),
             recipients,
+            priority=priority,
+            release_at=release_at,
         )
         stored = asyncio.get_running_loop().create_future()
         self.store.accept(message, stored.set_result)
         assert await stored is None
-        if hand_over:
+        if release_at:
+            self.deliverer.look()
+        elif hand_over:
             self.deliverer.submit(message)
         return message
 

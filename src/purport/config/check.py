@@ -60,6 +60,7 @@ def check(settings: Settings) -> None:
         _check_names(("etrn", number, "domains"), table.domains)
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
+    _check_networks(("priority", "networks"), settings.priority.networks)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 

@@ -57,7 +57,10 @@ class Listener(Table, frozen=True):
     """An address to listen on."""
 
     bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
-    service: Annotated[Literal["mx"], Meta(description="what is spoken there: mx is SMTP between servers")] = "mx"
+    service: Annotated[
+        Literal["mx", "submission"],
+        Meta(description="what is spoken there: mx is SMTP between servers, submission takes mail from users"),
+    ] = "mx"
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
@@ -139,6 +142,34 @@ class Queue(Table, frozen=True):
     ] = 14_400.0
 
 
+class Priority(Table, frozen=True):
+    """Which message goes first (MT-PRIORITY, RFC 6710)."""
+
+    policy: Annotated[
+        Literal["", "MIXER", "STANAG4406", "NSEP"],
+        Meta(description="the Priority Assignment Policy that is named in the EHLO reply; empty: none is"),
+    ] = "MIXER"
+    networks: Annotated[
+        list[str],
+        Meta(
+            description="networks of clients that may ask for more than 0, besides those that log in or are in "
+            "relay.networks; for all others more than 0 is 0"
+        ),
+    ] = []
+    highest: Annotated[int, Meta(ge=0, le=9, description="the most that any of them gets")] = 9
+
+
+class FutureRelease(Table, frozen=True):
+    """Messages that are to be sent later (FUTURERELEASE, RFC 4865); on submission listeners alone."""
+
+    max_seconds: Annotated[int, Meta(ge=0, le=YEAR, description="for how long a message may be held; 0: none is")] = (
+        2_592_000
+    )
+
+    per_sender: Annotated[Count, Meta(description="messages of one reverse-path that wait for their time")] = 100
+    total: Annotated[Count, Meta(description="messages of all senders that do")] = 10_000
+
+
 class Relay(Table, frozen=True):
     """Mail for domains that are not ours."""
 
@@ -185,6 +216,8 @@ class Settings(Table, frozen=True):
     spf: Spf = field(default_factory=Spf)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
+    priority: Priority = field(default_factory=Priority)
+    future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)

@@ -90,7 +90,18 @@ class Settle(Protocol):
 class Job:
     """A message for some of its recipients, all with one next hop, until each of them is settled."""
 
-    __slots__ = ("content", "edit", "held", "message", "next_hop", "recipients", "restarts", "settle", "tried")
+    __slots__ = (
+        "content",
+        "edit",
+        "held",
+        "message",
+        "next_hop",
+        "rank",
+        "recipients",
+        "restarts",
+        "settle",
+        "tried",
+    )
 
     def __init__(
         self,
@@ -109,11 +120,12 @@ class Job:
         self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
         self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
         self.restarts = 0  # how often a connection ended before it said a word about the message
+        self.rank = 0.0  # its place among those that wait for the same next hop: the lowest goes first
 
     def part(self, recipients: Sequence[QueuedRecipient]) -> Job:
         """A job for some of the recipients; what hosts said so far is known to it too."""
         job = Job(self.message, recipients, self.next_hop, self.content, self.settle)
-        job.tried, job.held = self.tried, self.held
+        job.tried, job.held, job.rank = self.tried, self.held, self.rank
         return job
 
 
@@ -328,6 +340,7 @@ class Connection(asyncio.Protocol):
             content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
             message.parameters,
+            priority=message.priority,
             age=self._owner.now() - message.arrived_at,
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)

@@ -1,8 +1,12 @@
 """Open connections and limits per destination (RFC 5321 section 4.5.4.1, section 4.5.4.2).
 
-A destination is a next hop. Jobs wait in its queue; a connection that becomes free takes the oldest one it may
+A destination is a next hop. Jobs wait in its queue; a connection that becomes free takes the first one it may
 take; where none is free another is opened, up to the limits. A destination whose hosts cannot be reached again and
 again is left alone for a while, and its mail is deferred without trying.
+
+The first is the one of the lowest rank (`queue/schedule.py`): the oldest, unless priorities were named. Where there are
+no more connections to be had the destinations wait in the same order, and one whose next job is of a higher rank than
+that of another gives a connection up for it, at the end of a transaction (RFC 6710 appendix D.2).
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
@@ -21,6 +26,7 @@ from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.dns.lookup import Resolver, run
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
+from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import ClientSession, Stage, Transaction
 from purport.smtp.extension import Extension
@@ -30,6 +36,10 @@ RESTARTS: Final = 2  # a server may end a used connection at any time, and a mes
 QUIET: Final = 5.0  # seconds until another connection is tried beside those that work
 TICK: Final = 0.25  # of the shortest patience: how late a deadline may be seen
 LONGEST_TICK: Final = 1.0  # seconds
+# By how much a job of another destination has to be before ours until a connection is given up for it: less than a step
+# of priority, and so much that two destinations do not take the connection from each other for each message.
+AHEAD: Final = STEP / 2
+NO_RANK: Final = float("inf")  # of who waits for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,27 @@ class Destination:
         self.forget_at = 0.0  # when the failures are
         self.last_refusal: Refused | None = None
 
+    def append(self, job: Job) -> None:
+        """A job behind all of its rank."""
+        queue = self.queue
+        if not queue or queue[-1].rank <= job.rank:
+            queue.append(job)
+        else:
+            queue.insert(bisect_right(queue, job.rank, key=rank_of), job)
+
+    def give_back(self, job: Job) -> None:
+        """A job that was taken before, before all of its rank."""
+        queue = self.queue
+        if not queue or job.rank <= queue[0].rank:
+            queue.appendleft(job)
+        else:
+            queue.insert(bisect_left(queue, job.rank, key=rank_of), job)
+
+    @property
+    def rank(self) -> float:
+        """That of its next job."""
+        return self.queue[0].rank if self.queue else NO_RANK
+
     @property
     def forgettable(self) -> bool:
         """Whether nothing would be lost without it."""
@@ -129,6 +160,7 @@ class Pool:
         self._where: dict[Connection, Destination] = {}  # every connection, from its first octet on
         self._greeted: dict[Connection, asyncio.Future[None]] = {}  # those that the server has not greeted yet
         self._waiting: dict[Destination, None] = {}  # wanted a connection when the total was reached
+        self._ranked = False  # whether a job with a priority came since nobody was waiting
         self._opening: set[asyncio.Task[None]] = set()
         self._count = 0  # connections and attempts to make one
         self._closing = False
@@ -148,7 +180,11 @@ class Pool:
             given = reply(450, refusal.reply.status, f"Delivery temporarily suspended: {refusal.reply}")
             settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, "", local=True))
             return
-        destination.queue.append(job)
+        priority = job.message.priority
+        if priority:
+            self._ranked = True
+        job.rank = rank(self._loop.time(), priority)
+        destination.append(job)
         self._serve(destination)
 
     def revive(self, next_hops: Container[str] | None = None) -> None:
@@ -214,9 +250,12 @@ class Pool:
             greeted.set_exception(Refused(stage, given, connection.label))
 
     def next_job(self, connection: Connection) -> Job | None:
-        """The oldest job that this connection's host was not tried for."""
+        """The first job that this connection's host was not tried for."""
         destination = self._where[connection]
         if self._closing or connection.transactions >= min(self._settings.reuse, connection.limits.mails):
+            connection.quit()
+            return None
+        if self._ranked and self._waiting and min(map(rank_of, self._waiting)) + AHEAD < destination.rank:
             connection.quit()
             return None
         queue = destination.queue
@@ -241,7 +280,7 @@ class Pool:
         """The part of a job that fits into a transaction; the rest is the next in the queue."""
         chosen = {recipient.number for recipient in fitting}
         rest = [recipient for recipient in job.recipients if recipient.number not in chosen]
-        destination.queue.appendleft(job.part(rest))
+        destination.give_back(job.part(rest))
         return job.part(fitting)
 
     def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
@@ -249,7 +288,7 @@ class Pool:
         used_before = connection.transactions > 1
         if transaction.unanswered and used_before and job.restarts < RESTARTS and not self._closing:
             job.restarts += 1
-            self._where[connection].queue.appendleft(job)
+            self._where[connection].give_back(job)
             return  # served once this connection is gone
         again: list[QueuedRecipient] = []
         tried = job.tried | {connection.host}
@@ -275,8 +314,9 @@ class Pool:
         if again:
             job.recipients = again
             job.tried = tried
+            job.rank = rank(self._loop.time(), job.message.priority)
             destination = self._where[connection]
-            destination.queue.append(job)
+            destination.append(job)
             self._serve(destination)
 
     def closed(self, connection: Connection) -> None:
@@ -287,8 +327,8 @@ class Pool:
         destination.connections.remove(connection)
         destination.idle.pop(connection, None)
         self._count -= 1
-        self._serve(destination)
         self._serve_waiting()
+        self._serve(destination)
 
     # Serving
 
@@ -326,11 +366,13 @@ class Pool:
         self._tick_later()
 
     def _serve_waiting(self) -> None:
-        """The destinations that wait for a connection get one in turn."""
+        """The destinations that wait for a connection get one in turn, or in the order of their ranks."""
         while self._waiting and self._count < self._settings.total:
-            destination = next(iter(self._waiting))
+            destination = min(self._waiting, key=rank_of) if self._ranked else next(iter(self._waiting))
             del self._waiting[destination]
             self._serve(destination)
+        if not self._waiting:
+            self._ranked = False
 
     def _make_room(self) -> None:
         """An idle connection gives its place to a destination that has none."""
@@ -452,6 +494,11 @@ class Pool:
                 self._serve(destination)
         if self._where or self._destinations:
             self._tick_later()
+
+
+def rank_of(waiting: Job | Destination) -> float:
+    """The rank of a job, or of a destination's next one."""
+    return waiting.rank
 
 
 def settle_all(job: Job, judgement: Judgement, answer: Answer) -> None:

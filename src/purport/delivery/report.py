@@ -19,6 +19,7 @@ from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.dsn import ENVID, NOTIFY, ORCPT, RET, Notify, wants
+from purport.smtp.extensions.futurerelease import request as hold_request
 
 WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
 
@@ -83,6 +84,7 @@ class Reporter:
             whole is not None,
             parameters.get(ENVID) or "",
             deliver_by=None if deadline is None else deadline.at,
+            hold_request=hold_request(parameters),
         )
         spool = self.store.spool()
         spool.write(report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates))
@@ -95,6 +97,7 @@ class Reporter:
             self.store.body(spool),
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
             expires_at=self.schedule.expires_at(now),
+            priority=message.priority,  # RFC 6710 section 4.6
         )
 
 

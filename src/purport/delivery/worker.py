@@ -1,8 +1,10 @@
 """Delivery: messages out of the queue, attempts, outcomes back into the queue (RFC 5321 section 4.5.4.1).
 
-Fresh messages are handed over in memory as soon as they are safe; deferred ones are claimed when they are due. A
-message that is in here is a round: its recipients, grouped by next hop, are each settled once, and what failed is
-reported when the last of them is, and so is what the sender asked to hear about.
+Fresh messages are handed over in memory as soon as they are safe; deferred ones are claimed when they are due, and so
+are those that are released later (RFC 4865). A message that is in here is a round: its recipients, grouped by next hop,
+are each settled once, and what failed is reported when the last of them is, and so is what the sender asked to hear
+about. Where something is scarce, messages of a higher priority go first (RFC 6710): the room in here, and the turn of
+the Maildirs.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from purport.delivery.report import Report, Reporter, fate_of
 from purport.delivery.route import MAILDIR
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
-from purport.queue.schedule import Schedule
+from purport.queue.schedule import Schedule, rank
 from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ RECIPIENTS: Final = 100  # of one transaction: what every server takes (RFC 5321
 BATCH: Final = 256  # messages that share the syncs of their Maildirs
 THREADS: Final = 2  # that wait for the disk: one for Maildirs, one for bodies that are read
 PAUSE: Final = 1.0  # seconds until a step is tried again that the store could not do
+RESERVE: Final = 4  # a message of a positive priority may find a quarter more room
 LONGEST_SLEEP: Final = 300.0  # seconds: a clock that is set while we sleep makes no message late by more
 
 
@@ -80,12 +83,24 @@ class DeliveryLog(Protocol):
 class Round:
     """One message, until each recipient that is due is settled."""
 
-    __slots__ = ("content", "deadline", "deferred", "deliverer", "due_at", "left", "message", "octets", "told")
+    __slots__ = (
+        "content",
+        "deadline",
+        "deferred",
+        "deliverer",
+        "due_at",
+        "left",
+        "message",
+        "octets",
+        "rank",
+        "told",
+    )
 
-    def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int) -> None:
+    def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int, rank: float) -> None:
         self.deliverer = deliverer
         self.message = message
         self.octets = octets
+        self.rank = rank
         self.left = len(message.recipients)
         self.content: Content | None = None
         self.deadline: Deadline | None = deadline_of(message)
@@ -132,6 +147,7 @@ class Deliverer:
         self._threads: set[asyncio.Future[Any]] = set()
         self._drops: list[tuple[Round, QueuedRecipient]] = []  # wait for the next batch
         self._dropping = False
+        self._ranked = False  # whether a message with a priority is among them
         self._outcomes: list[Outcome] = []
         self._reports: list[Report] = []
         self._finished: list[str] = []
@@ -152,7 +168,7 @@ class Deliverer:
         """Deliver a message that is in the store and leased to us. Where there is no room it goes back."""
         octets = message.body.octets()
         size = 0 if octets is None else len(octets)
-        if self._stopping or self._messages >= self._limits.messages or self._octets + size > self._limits.octets:
+        if self._stopping or not self._has_room(size, message.priority):
             self._full = True
             now = self._clock()
             self._outcomes += [
@@ -162,7 +178,7 @@ class Deliverer:
             return
         self._messages += 1
         self._octets += size
-        current = Round(self, message, size)
+        current = Round(self, message, size, rank(self._clock(), message.priority))
         if octets is not None:
             current.content = in_memory(message, octets)
             self._send(current)
@@ -170,6 +186,10 @@ class Deliverer:
             self._send(current)
         else:
             self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
+
+    def look(self) -> None:
+        """A message was stored that is not leased to us: learn when it is due."""
+        self._changed.set()
 
     async def retry_now(self) -> None:
         """An operator changed the queue: what is due is claimed at once, and destinations that were left alone are
@@ -244,6 +264,8 @@ class Deliverer:
     def _send_group(self, current: Round, next_hop: str, recipients: Sequence[QueuedRecipient]) -> None:
         if next_hop == MAILDIR:
             self._drops += [(current, recipient) for recipient in recipients]
+            if current.message.priority:
+                self._ranked = True
             self._drop_batch()
         else:
             assert current.content is not None  # read before
@@ -324,7 +346,7 @@ class Deliverer:
             return None if answer.reports else "relayed"
         deadline = current.deadline
         if deadline is None or deadline.returns:
-            late = self._schedule.warns(current.message.arrived_at, now)
+            late = self._schedule.warns(current.message.released_at, now)
         else:  # who sent it said when they want to hear of it
             late = deadline.passed(now)
         return "delayed" if late and not recipient.warned else None
@@ -333,7 +355,7 @@ class Deliverer:
         self, current: Round, recipient: QueuedRecipient, status: str, said: str, host: str, now: float
     ) -> Fate:
         """A recipient that waits: until when it may."""
-        deadline, until = current.deadline, self._schedule.expires_at(current.message.arrived_at)
+        deadline, until = current.deadline, self._schedule.expires_at(current.message.released_at)
         if deadline is not None and deadline.returns:
             until = min(until, deadline.at)
         elif deadline is not None and deadline.passed(now):
@@ -343,7 +365,12 @@ class Deliverer:
     def _due_at(self, current: Round, recipient: QueuedRecipient, now: float) -> float | None:
         deliver_by = None if current.deadline is None else current.deadline.at
         return self._schedule.next_attempt(
-            recipient.attempts + 1, current.message.arrived_at, now, self._jitter(), deliver_by=deliver_by
+            recipient.attempts + 1,
+            current.message.released_at,
+            now,
+            self._jitter(),
+            current.message.priority,
+            deliver_by=deliver_by,
         )
 
     def _finish(self, current: Round, now: float) -> None:
@@ -381,11 +408,14 @@ class Deliverer:
         if self._dropping or not self._drops:
             return
         self._dropping = True
+        if self._ranked:
+            self._drops.sort(key=lambda drop: drop[0].rank)
         batch, self._drops = self._drops[:BATCH], self._drops[BATCH:]
         drops = [
             Drop(current.message, recipient.number, recipient.forward_path, returns_at(current.deadline))
             for current, recipient in batch
         ]
+        self._ranked = self._ranked and bool(self._drops)
         self._in_thread(partial(deliver_many, self._maildirs, drops, self._clock), partial(self._dropped, batch))
 
     def _dropped(
@@ -473,6 +503,15 @@ class Deliverer:
             return LONGEST_SLEEP
         wait = due_at - self._clock()
         return min(wait if claimed else max(wait, PAUSE), LONGEST_SLEEP)
+
+    def _has_room(self, octets: int, priority: int) -> bool:
+        """Whether one more message may be in memory."""
+        limits = self._limits
+        messages, size = self._messages, self._octets + octets
+        if priority > 0:
+            messages -= limits.messages // RESERVE
+            size -= limits.octets // RESERVE
+        return messages < limits.messages and size <= limits.octets
 
     @property
     def _roomy(self) -> bool:

@@ -95,6 +95,7 @@ class Original:
     whole: bool = False  # whether it is all of it
     envelope_id: str = ""  # ENVID (RFC 3461 section 4.4)
     deliver_by: float | None = None  # the time that its sender set (RFC 2852 section 5)
+    hold_request: str = ""  # `for;3600` (RFC 4865 section 5.1.2)
 
 
 def mailer_daemon(hostname: str) -> Mailbox:
@@ -121,12 +122,14 @@ def report(*, hostname: str, report_id: str, now: float, original: Original, fat
         f'\tboundary="{boundary}"',
     ]
     about = [f"Original-Envelope-Id: {_ascii(original.envelope_id)}"] if original.envelope_id else []
+    held = [f"Future-Release-Request: {original.hold_request}"] if original.hold_request else []
     status = [
         *about,
         f"Reporting-MTA: dns; {hostname}",
         f"X-Purport-Queue-ID: {original.queue_id}",
         f"Arrival-Date: {date(original.arrived_at)}",
         *([] if original.deliver_by is None else [f"Deliver-By-Date: {date(original.deliver_by)}"]),
+        *held,
         *(line for fate in fates for line in _status(fate, written)),
     ]
     parts = (

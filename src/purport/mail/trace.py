@@ -31,15 +31,17 @@ def received(
     queue_id: str,
     forward_path: Mailbox | None,
     date: str,
+    priority: int | None = None,
 ) -> bytes:
     """Our Received field. `forward_path` is named where the message has one recipient only, so that no recipient
     learns of another; `protocol` is `SMTP` or `ESMTP` (RFC 3848); what the client said stands there with every
-    character that is not a domain's replaced."""
+    character that is not a domain's replaced. `priority` is that which it asked for (RFC 6710 section 4.1 and 10)."""
     literal = f"IPv6:{client_address}" if ":" in client_address else client_address
     recipient = f"\r\n\tfor <{forward_path}>" if forward_path is not None and forward_path.domain else ""
+    urgency = f"\r\n\tPRIORITY {priority}" if priority is not None else ""
     field = (
         f"Received: from {_word(hello_domain)} ({_word(client_name or 'unknown')} [{literal}])\r\n"
-        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{recipient}; {date}\r\n"
+        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{recipient}{urgency}; {date}\r\n"
     )
     return field.encode("utf-8")
 

@@ -25,10 +25,11 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final, TypeVar, final
 
+from purport.mail.address import ReversePath
 from purport.queue.body import FileBody
 from purport.queue.body_files import Append, BodyFiles
 from purport.queue.queue_id import queue_id_of
-from purport.queue.schema import BODIES, LOCK, connect, prepare
+from purport.queue.schema import BODIES, LOCK, connect, prepare, reverse_path_of
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
 from purport.queue.writer import Ask, Job, Step, Writer, waiting_for
@@ -47,6 +48,10 @@ POOL_THREADS: Final = 4  # big bodies that are written or synced at the same tim
 CHECKPOINT_OCTETS: Final = 8 * 1024 * 1024  # of the log, until it is worth copying
 LOCK_TRIES: Final = 10  # an operator's command tries the lock for a moment, to see whether a server has it
 LOCK_PAUSE: Final = 0.02  # seconds between the tries
+SCHEDULED: Final = """
+SELECT max(release_at), reverse_path FROM recipient JOIN message ON message.id = recipient.message
+ WHERE release_at > 0 GROUP BY message
+"""
 
 
 class SpoolInUse(Exception):
@@ -82,6 +87,9 @@ class SqliteStore:
             self._connection.execute("UPDATE recipient SET leased = 0 WHERE leased <> 0")
             self._connection.execute("DELETE FROM message WHERE deleted = 1")
             (newest,) = self._connection.execute("SELECT max(id) FROM message").fetchone()
+            self._scheduled = [
+                (float(release_at), reverse_path_of(path)) for release_at, path in self._connection.execute(SCHEDULED)
+            ]
             self._writer = Writer(self._connection, bodies, memory_limit, reserve)
             self._files = BodyFiles(bodies, self._writer.references(), reserve, self._tell)
         except BaseException:
@@ -103,6 +111,10 @@ class SqliteStore:
     def newest_id(self) -> str | None:
         """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
         return self._newest
+
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were in the store when it was opened."""
+        return self._scheduled
 
     def spool(self) -> Spool:
         """A place for a body that is about to arrive."""

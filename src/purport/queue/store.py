@@ -99,6 +99,13 @@ class QueuedMessage:
     expires_at: float = 0.0
     hops: int = 0
     held: bool = False  # accepted on hold: stored, not leased, and not tried before an operator releases it
+    priority: int = 0  # from -9 to 9 (RFC 6710), as our policy has it
+    release_at: float = 0.0  # not 0: stored, not leased, and due no earlier (RFC 4865)
+
+    @property
+    def released_at(self) -> float:
+        """When it went on its way, or will: its lifetime counts from here."""
+        return self.release_at or self.arrived_at
 
 
 @dataclass(slots=True)
@@ -126,15 +133,16 @@ class QueueStore(Protocol):
         """The spooled octets as a body; the spool is finished with."""
 
     def accept(self, message: QueuedMessage, done: Done) -> None:
-        """Store a message. Its recipients are leased to the caller, unless it is `held`: a crash gives them back
-        at the next start."""
+        """Store a message. Its recipients are leased to the caller, unless it is `held` or has a `release_at`: a
+        crash gives them back at the next start."""
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
         them enter. With its last recipient a message and its body leave."""
 
     async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Messages with recipients that are due and not held; those recipients are leased to the caller."""
+        """Messages with recipients that are due and not held, in the order of their `rank`; those recipients are leased
+        to the caller."""
 
     async def next_due(self) -> float | None:
         """When the next unleased recipient is due, if there is one."""
@@ -148,6 +156,9 @@ class QueueStore(Protocol):
 
     def newest_id(self) -> str | None:
         """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
+
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were in the store when it was opened."""
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

@@ -27,9 +27,11 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
 from purport.policy.policy import Policy
+from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.service.holding import Holding, HoldingLimits
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle, Transaction
 from purport.service.valid_since import tunnelled, unprotected
@@ -48,6 +50,8 @@ from purport.smtp.event import (
     Xclient,
 )
 from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
+from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
+from purport.smtp.extensions.mtpriority import MT_PRIORITY
 from purport.smtp.extensions.rrvs import RRVS
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
@@ -89,6 +93,8 @@ class Front:
     next_hop: Callable[[str], str]
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
+    priority: PriorityPolicy
+    holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
 
 
@@ -104,9 +110,11 @@ class House:
     chronicle: Chronicle
     ids: QueueIds
     admission: Admission
+    holding: Holding
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
     throttle: Throttle
+    look: Callable[[], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
 
 
@@ -213,7 +221,10 @@ class Connection(asyncio.Protocol):
         send_at_once(self._transport)
         front = self._front
         self._session = ServerSession(
-            front.profile, xclient_allowed=front.trusts(address), etrn_allowed=may_ask(front.etrn, address)
+            front.profile,
+            xclient_allowed=front.trusts(address),
+            today=int(relay.house.clock() // DAY),
+            etrn_allowed=may_ask(front.etrn, address),
         )
         self._session.greet()
         relay.connections.add(self)
@@ -470,20 +481,47 @@ class Connection(asyncio.Protocol):
     def _mail(self, mail: Mail) -> Reply | None:
         house, front = self._relay.house, self._front
         now = house.clock()
-        submitter = mail.parameters.get(SUBMITTER) if mail.parameters.items else None
+        submitter = None
         transaction = Transaction(house.ids.next(), now, mail, front.recorded)
+        if mail.parameters.items:
+            unheld = self._hold_refusal(mail, now)
+            if unheld is not None:
+                return unheld
+            submitter = mail.parameters.get(SUBMITTER)
+            self._urgency(transaction, mail)
         self._transaction = transaction
         evaluation = mail_facts(
             house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
         )
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
 
+    def _hold_refusal(self, mail: Mail, now: float) -> Reply | None:
+        """Why the message cannot wait for its time here (RFC 4865); None where it can, or is not to."""
+        if release_at(mail.parameters, now) is None:
+            return None
+        house = self._relay.house
+        given = refusal(mail.parameters, mail.reverse_path, now)
+        given = given or house.holding.refusal(self._front.holding, mail.reverse_path, now)
+        if given is not None:
+            house.chronicle.connection(client_text(self._client.name, self._client.address), f"not held ({given})")
+        return given
+
+    def _urgency(self, transaction: Transaction, mail: Mail) -> None:
+        """When the message may go, and before whom."""
+        transaction.release_at = release_at(mail.parameters, transaction.arrived_at) or 0.0
+        asked = transaction.asked = mail.parameters.get(MT_PRIORITY)
+        if asked:
+            assert self._session is not None  # a command of it is being answered
+            transaction.priority = self._front.priority.priority(
+                asked, self._client.address, authenticated=self._session.terms.authenticated
+            )
+
     def _mail_known(self, transaction: Transaction, facts: MailFacts) -> Reply | None:
         transaction.facts = facts
         decision = self._front.policy.at_mail(facts)
         transaction.rules = decision.rules
         if decision.reply is None:
-            return replies.SENDER_OK
+            return sender_reply(transaction.asked or 0, transaction.priority)
         return self._refuse(transaction, "MAIL", decision.action, decision.rule, decision.reply)
 
     def _rcpt(self, rcpt: Rcpt) -> Reply:
@@ -602,7 +640,10 @@ class Connection(asyncio.Protocol):
             self._transaction = None
             if error is None:
                 chronicle.stored(transaction, self._client)
-                if not message.held:
+                if message.release_at:
+                    house.holding.add(message.release_at, message.reverse_path)
+                    house.look()
+                elif not message.held:
                     house.submit(message)
                 self._answer(accepted)
             else:
@@ -627,6 +668,7 @@ class Connection(asyncio.Protocol):
             queue_id=transaction.queue_id,
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
             date=relay.date(arrived_at),
+            priority=transaction.asked,
         )
         transaction.spool = None
         return QueuedMessage(
@@ -637,9 +679,11 @@ class Connection(asyncio.Protocol):
             fields + trace,
             relay.house.store.body(spool),
             recipients,
-            arrived_at + front.lifetime,
+            (transaction.release_at or arrived_at) + front.lifetime,
             count_received(header) + 1,
             front.hold,
+            transaction.priority,
+            transaction.release_at,
         )
 
     # The end of a transaction

@@ -32,6 +32,9 @@ class Terms:
     authenticated: bool = False  # whether the client logged in
     etrn_allowed: bool = False  # whether the client may start the delivery of what waits for some domain
     least_by_time: int = 0  # seconds that a message must leave us that is to be returned after them; 0: none named
+    today: int = 0  # days since 1970 when the session began, where an offer depends on it
+    hold_seconds: int = 0  # for which a message may be held for a later release; 0: it is not offered
+    priority_policy: str = ""  # the Priority Assignment Policy that is disclosed (RFC 6710 section 9.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,10 @@ class Outgoing:
     """A message as it is about to be sent: what extensions need to know about it.
 
     `pra` is the purported responsible address of the header as it goes out (RFC 4405 section 4.1), None where the
-    header has none. `parameters` are those of the MAIL command that the message came with.
+    header has none. `parameters` are those of the MAIL command that the message came with. `priority` is what our
+    policy made of that which was asked for (RFC 6710 section 4.2); None: nothing is said of it. `hold` is HOLDFOR or
+    HOLDUNTIL with its value, of a message that we submit (RFC 4865 section 4.1): who was asked to hold a message does
+    not ask the next one.
     """
 
     octets: int  # of header and body as sent, CRLF counted, without the dots of transparency
@@ -47,6 +53,8 @@ class Outgoing:
     eightbit: bool = False  # whether it holds octets above 127
     parameters: Parameters = NO_PARAMETERS
     age: float = 0.0  # seconds since that command
+    priority: int | None = None
+    hold: tuple[str, bytes] | None = None
 
 
 class CannotForward(Exception):

@@ -20,6 +20,7 @@ from purport.smtp.chunk import DROP_OCTETS, SMALL, ChunkReader
 from purport.smtp.command import chunk_argument, hello_domain, mail_argument, rcpt_argument
 from purport.smtp.data import CRLF, DataReader
 from purport.smtp.event import Data, EndOfChunk, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
+from purport.smtp.extension import Terms
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
 from purport.smtp.state import BDAT, CHUNKS, CLOSED, LAST_CHUNK, RCPT, READY, START, TRANSACTION, State
@@ -81,9 +82,11 @@ class ServerSession:
         "state",
     )
 
-    def __init__(self, profile: Profile, *, xclient_allowed: bool = False, etrn_allowed: bool = False) -> None:
+    def __init__(
+        self, profile: Profile, *, xclient_allowed: bool = False, today: int = 0, etrn_allowed: bool = False
+    ) -> None:
         self._profile = profile
-        self._terms = profile.terms(xclient_allowed=xclient_allowed, etrn_allowed=etrn_allowed)
+        self._terms = profile.terms(xclient_allowed=xclient_allowed, today=today, etrn_allowed=etrn_allowed)
         self._dialect = profile.dialect(self._terms, extended=True)
         self._buffer = b""  # octets received; those before `_start` have been read
         self._start = 0
@@ -156,6 +159,11 @@ class ServerSession:
         octets = bytes(self._sending)
         self._sending.clear()
         return octets
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms we talk to the client."""
+        return self._terms
 
     @property
     def closed(self) -> bool:

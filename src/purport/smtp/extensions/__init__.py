@@ -13,7 +13,9 @@ from purport.smtp.extensions import (
     eightbitmime,
     enhancedstatuscodes,
     etrn,
+    futurerelease,
     limits,
+    mtpriority,
     pipelining,
     rrvs,
     size,
@@ -33,6 +35,8 @@ ALL: Final[tuple[Extension, ...]] = (
     deliverby.EXTENSION,
     rrvs.EXTENSION,
     etrn.EXTENSION,
+    mtpriority.EXTENSION,
+    futurerelease.EXTENSION,
     submitter.EXTENSION,
     xclient.EXTENSION,
 )
