@@ -32,6 +32,10 @@ bob = 2014-01-01T00:00:00Z
 carol = 1970-01-01T00:00:00Z
 
 [[domain]]
+name = "silent.example"
+domain_since = 2010-01-01T00:00:00Z
+
+[[domain]]
 name = "others.example"
 since = { "*" = 2012-01-01T00:00:00Z }
 
@@ -65,6 +69,7 @@ def moment(text: str) -> float:
         ("carol@company.com.example", "2010-01-01", "pass"),
         ("carol@company.com.example", "1960-01-01", "5.7.18"),
         ("dave@company.com.example", "2020-01-01", "5.7.19"),
+        ("dave@silent.example", "2020-01-01", "5.7.19"),
         ("postmaster@company.com.example", "1990-01-01", "pass"),
         ("ABUSE@company.com.example", "1990-01-01", "pass"),
         ("anybody@others.example", "2012-01-01", "pass"),
@@ -133,3 +138,17 @@ def test_a_message_that_was_refused_for_it_is_refused_again_from_its_record() ->
     assert record.reply == "550 5.7.17 Mailbox owner has changed"
     again = decide_again(record)
     assert (again.decision, again.rule, again.reply) == (record.decision, record.rule, record.reply)
+
+
+def test_the_field_is_not_looked_at_where_nobody_writes_down_whose_the_mailboxes_are() -> None:
+    """But for the domain itself, and other than RRVS, which we offer to answer."""
+    dave = Mailbox("dave", "silent.example")
+    ((rule, refusal),) = fields_hold(POLICY.ownership, read_header(field(str(dave), 2013).encode()), [dave])
+    assert (rule.outcome, refusal) == ("skip", None)
+    ((_, refusal),) = fields_hold(POLICY.ownership, read_header(field(str(dave), 2009).encode()), [dave])
+    assert refusal is not None
+    assert refusal.status == "5.7.18"
+    unnamed = Mailbox("dave", "company.com.example")
+    ((_, refusal),) = fields_hold(POLICY.ownership, read_header(field(str(unnamed), 2013).encode()), [unnamed])
+    assert refusal is not None
+    assert refusal.status == "5.7.19"

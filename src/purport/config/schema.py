@@ -45,7 +45,8 @@ class Domain(Table, frozen=True):
         dict[str, Moment],
         Meta(
             description="when mailboxes went to their present owners, by local part, for senders who ask (RRVS): "
-            '1970-01-01T00:00:00Z for one that never had another; "*" for all that are not named; not known: refused'
+            '1970-01-01T00:00:00Z for one that never had another; "*" for all that are not named. '
+            "What is not known is refused to RRVS; where nothing is, the header field is not looked at"
         ),
     ] = {}
     domain_since: Annotated[

@@ -33,6 +33,7 @@ ROLES: Final = frozenset(
 )
 
 ROLE: Final = Rule(RULE, "pass", "the mailbox belongs to a role")
+UNRECORDED: Final = Rule(RULE, "skip", "nobody writes down whose the mailboxes of the domain are")
 HELD: Final = Rule(RULE, "pass", "the mailbox has had its owner since then")
 
 
@@ -48,6 +49,11 @@ class Owners:
     others: float | None = None
     domain: float = ALWAYS
     final: bool = True
+
+    @property
+    def recorded(self) -> bool:
+        """Whether anybody writes down whose the mailboxes are."""
+        return bool(self.mailboxes) or self.others is not None
 
 
 Ownership = Mapping[str, Owners]  # by domain: A-labels, lower case
@@ -75,9 +81,19 @@ def held_since(ownership: Ownership, mailbox: Mailbox, since: float) -> Verdict 
 
 def fields_hold(ownership: Ownership, header: Header, recipients: Sequence[Mailbox]) -> list[Verdict]:
     """The same of what the header requires of `recipients`, those that came without RRVS; a field that is wrong, or
-    names nobody of them, says nothing (RFC 7293 section 5.2). One refusal is for all of the message (section 7)."""
-    verdicts = []
+    names nobody of them, says nothing (RFC 7293 section 5.2). One refusal is for all of the message (section 7).
+
+    Bulk senders put the field into mail for everybody: where nobody writes down whose the mailboxes are, it is not
+    taken for a question that we promised to answer, as RRVS is ("a matter of local policy", section 9).
+    """
+    verdicts: list[Verdict] = []
     for required in requirements(header):
-        if any(same_mailbox(required.mailbox, recipient) for recipient in recipients):
-            verdicts.append(held_since(ownership, required.mailbox, required.since))
-    return [verdict for verdict in verdicts if verdict is not None]
+        if not any(same_mailbox(required.mailbox, recipient) for recipient in recipients):
+            continue
+        verdict = held_since(ownership, required.mailbox, required.since)
+        if verdict is None:
+            continue
+        if verdict[1] is UNKNOWN_OWNER and not ownership[normal_domain(required.mailbox.domain)].recorded:
+            verdict = UNRECORDED, None
+        verdicts.append(verdict)
+    return verdicts
