@@ -291,6 +291,16 @@ class QueueStoreSuite:
         assert await queue.store.next_due() == NOW + 600
 
     @scenario
+    async def test_a_claim_may_be_for_the_higher_priorities_alone(self, place: Place, queue: Queue) -> None:
+        sent = [await queue.accept(queue.message(priority=one)) for one in (0, 1, -1, 5)]
+        await queue.record(*(deferred(message, NOW + 60 * number) for number, message in enumerate(sent)))
+        store = queue.store
+        assert (await store.next_due(), await store.next_due(1), await store.next_due(6)) == (NOW, NOW + 60, None)
+        assert [message.priority for message in await store.claim(NOW + 300, 10, 1)] == [5, 1]
+        assert (await store.next_due(1), await store.next_due()) == (None, NOW)
+        assert [message.priority for message in await store.claim(NOW + 300, 10)] == [0, -1]
+
+    @scenario
     async def test_a_scheduled_message_is_due_at_its_time_also_after_a_restart(
         self, place: Place, queue: Queue
     ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from purport.delivery.pool import PoolSettings
 from purport.delivery.worker import Limits
 from purport.mail.address import NULL, parse_mailbox
 from purport.mail.envelope import Parameters
@@ -509,6 +510,61 @@ async def test_an_urgent_message_finds_room_where_others_do_not(tmp_path):
 
 
 @on_loop
+async def test_an_urgent_message_is_claimed_while_others_wait_for_room(tmp_path):
+    store = MemoryStore()
+    asked: list[int] = []
+    claim = store.claim
+
+    async def heard(now: float, limit: int, least: int) -> list[QueuedMessage]:
+        asked.append(least)
+        return await claim(now, limit, least)
+
+    store.claim = heard  # type: ignore[method-assign]
+    async with ScriptedServer() as server, House(tmp_path, server, store=store, limits=Limits(messages=8)) as house:
+        server.on("MAIL FROM:<busy", HANG)
+        for _ in range(12):
+            await house.accept("bob@b.example", reverse_path="busy@example.com")
+        async with asyncio.timeout(5):
+            while await store.next_due() is None:  # what found no room is back
+                await asyncio.sleep(0)
+        assert house.deliverer.messages == 8
+        for priority in (0, 3):  # neither is known to the deliverer but by its release
+            await house.accept("carol@c.example", priority=priority, release_at=NOW)
+        async with asyncio.timeout(5):
+            while house.deliverer.messages < 9:
+                await asyncio.sleep(0)
+        assert house.deliverer.messages == 9
+        last = len(asked)
+        await house.accept("dave@d.example", reverse_path="busy@example.com")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert asked[last:] == [], "nothing urgent is in the queue, so it is not asked"
+
+
+@on_loop
+async def test_a_long_queue_leaves_in_the_order_of_its_priorities(tmp_path):
+    priorities = [(number * 7) % 19 - 9 for number in range(300)]
+    store = SqliteStore(tmp_path / "spool")
+    settings = PoolSettings(per_destination=1)
+    async with ScriptedServer("PIPELINING") as server:
+        house = House(tmp_path, server, store=store)
+        for priority in priorities:
+            await house.accept("bob@b.example", mail=f"ENVID=p{priority}", priority=priority, hand_over=False)
+        await house.deliverer.stop(0.0)
+        await store.close()
+        store = SqliteStore(tmp_path / "spool")  # all of it is due
+        async with House(tmp_path, server, store=store, settings=settings) as house:
+            server.offers = ("PIPELINING", "MT-PRIORITY")
+            await server.until(lambda: len(server.messages) == 300)
+        mails = [command for command in server.commands if command.startswith("MAIL")]
+        left = [int(command.rpartition("=")[2]) for command in mails]
+        assert sorted(left) == sorted(priorities)
+        first = left[: len(left) * 2 // 3]  # what one claim takes
+        assert first[1:] == sorted(first[1:], reverse=True), "but for the first, which was alone"
+        assert min(first) >= max(left[205:])
+
+
+@on_loop
 async def test_a_report_has_the_priority_of_its_message(tmp_path):
     """RFC 6710 section 4.6."""
     async with ScriptedServer("PIPELINING", "MT-PRIORITY") as server, House(tmp_path, server) as house:
@@ -544,9 +600,9 @@ async def test_the_end_of_a_release_is_waited_for_and_not_asked_for(tmp_path):
     store = MemoryStore()
     claim = store.claim
 
-    async def counted(now: float, limit: int) -> list[QueuedMessage]:
+    async def counted(now: float, limit: int, least: int) -> list[QueuedMessage]:
         asked.append(now)
-        return await claim(now, limit)
+        return await claim(now, limit, least)
 
     store.claim = counted  # type: ignore[method-assign]
     async with ScriptedServer("PIPELINING") as server, House(tmp_path, server, store=store) as house:

@@ -144,7 +144,7 @@ class House:
         self.store.accept(message, stored.set_result)
         assert await stored is None
         if release_at:
-            self.deliverer.look()
+            self.deliverer.look(message)
         elif hand_over:
             self.deliverer.submit(message)
         return message

@@ -31,7 +31,7 @@ from purport.delivery.report import Report, Reporter, fate_of
 from purport.delivery.route import MAILDIR
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
-from purport.queue.schedule import Schedule, rank
+from purport.queue.schedule import LOWEST, Schedule, rank
 from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore
 
 T = TypeVar("T")
@@ -144,6 +144,7 @@ class Deliverer:
         self._messages = 0
         self._octets = 0
         self._full = False  # messages went back, or were not claimed, for want of room
+        self._urgent = True  # there may be one of a positive priority in the queue
         self._threads: set[asyncio.Future[Any]] = set()
         self._drops: list[tuple[Round, QueuedRecipient]] = []  # wait for the next batch
         self._dropping = False
@@ -170,6 +171,7 @@ class Deliverer:
         size = 0 if octets is None else len(octets)
         if self._stopping or not self._has_room(size, message.priority):
             self._full = True
+            self._urgent = self._urgent or message.priority > 0
             now = self._clock()
             self._outcomes += [
                 Outcome(message.queue_id, recipient.number, "returned", "", "", now) for recipient in message.recipients
@@ -187,8 +189,9 @@ class Deliverer:
         else:
             self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
 
-    def look(self) -> None:
+    def look(self, message: QueuedMessage) -> None:
         """A message was stored that is not leased to us: learn when it is due."""
+        self._urgent = self._urgent or message.priority > 0
         self._changed.set()
 
     async def retry_now(self) -> None:
@@ -196,6 +199,7 @@ class Deliverer:
         tried. Raises NotStored."""
         self._pool.revive()
         await self._store.refresh()
+        self._urgent = True
         self._changed.set()
 
     async def hasten(self, concerned: Container[str]) -> int:
@@ -292,6 +296,7 @@ class Deliverer:
             else:
                 outcome.due_at = current.due_at = due_at
                 current.deferred = True
+                self._urgent = self._urgent or message.priority > 0
         self._log.attempted(message, recipient, outcome, status, now)
         fates = self._fates(current, recipient, judgement, answer, status, said, now)
         if fates:
@@ -481,26 +486,43 @@ class Deliverer:
         while True:
             self._changed.clear()
             wait = LONGEST_SLEEP
-            if self._roomy:
-                try:
-                    wait = await self._claim_due()
-                except NotStored:
-                    wait = PAUSE
-            else:
-                self._full = True
+            try:
+                if self._roomy:
+                    wait = await self._claim_due(LOWEST, self._limits.messages)
+                else:
+                    self._full = True
+                    wait = await self._claim_urgent()
+            except NotStored:
+                wait = PAUSE
+                self._urgent = True  # as far as we know
             if wait > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._changed.wait()
 
-    async def _claim_due(self) -> float:
-        """Take what is due; the seconds until there is something again. Raises NotStored."""
-        claimed = await self._store.claim(self._clock(), min(self._limits.claim, self._limits.messages))
+    async def _claim_urgent(self) -> float:
+        """What is due of the positive priorities alone, while half of what is reserved for them is free. The queue is
+        asked only where one may be in it. Raises NotStored."""
+        limits = self._limits
+        half = 2 * RESERVE
+        if not self._urgent or not self._has_room(limits.octets // half, 1):
+            return LONGEST_SLEEP
+        room = limits.messages + limits.messages // RESERVE - self._messages
+        if room <= limits.messages // half:
+            return LONGEST_SLEEP
+        return await self._claim_due(1, room)
+
+    async def _claim_due(self, least: int, room: int) -> float:
+        """Take what is due of no lower priority than `least`, for `room` messages at most; the seconds until there is
+        something again. Raises NotStored."""
+        claimed = await self._store.claim(self._clock(), min(self._limits.claim, room), least)
         for message in claimed:
             self.submit(message)
-        due_at = await self._store.next_due()
+        self._urgent = self._urgent and least == LOWEST
+        due_at = await self._store.next_due(least)
         if due_at is None:
             return LONGEST_SLEEP
+        self._urgent = self._urgent or least > LOWEST
         wait = due_at - self._clock()
         return min(wait if claimed else max(wait, PAUSE), LONGEST_SLEEP)
 

@@ -26,7 +26,7 @@ from purport.queue.operator import (
     name_of,
 )
 from purport.queue.queue_id import number_of
-from purport.queue.schedule import rank
+from purport.queue.schedule import LOWEST, rank
 from purport.queue.store import HEAD_LIMIT, Body, Done, Outcome, QueuedMessage, QueuedRecipient, Spool, StorageFault
 
 
@@ -125,21 +125,22 @@ class MemoryStore:
         """Do what the outcomes say, and store the reports."""
         self._loop.call_soon(self._step, reports, outcomes, done)
 
-    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
+    async def claim(self, now: float, limit: int, least: int = LOWEST) -> list[QueuedMessage]:
         """Messages with recipients that are due and not held, in the order of their rank; those recipients are leased
-        to the caller."""
+        to the caller. None of a lower priority than `least`."""
         await asyncio.sleep(0)  # after the steps that were begun before
         due: list[tuple[float, str]] = []
         for queue_id, (message, kept) in self._rows.items():
             times = [one.recipient.due_at for one in kept.values() if one.due(now)]
-            if times:
+            if times and message.priority >= least:
                 due.append((rank(min(times), message.priority), queue_id))
         return [self._lease(queue_id, now) for _, queue_id in sorted(due)[:limit]]
 
-    async def next_due(self) -> float | None:
-        """When the next unleased recipient is due, if there is one."""
+    async def next_due(self, least: int = LOWEST) -> float | None:
+        """When the next unleased recipient is due, if there is one, of no lower priority than `least`."""
         await asyncio.sleep(0)
-        waiting = [one for _, kept in self._rows.values() for one in kept.values() if not one.leased and not one.held]
+        rows = [kept for message, kept in self._rows.values() if message.priority >= least]
+        waiting = [one for kept in rows for one in kept.values() if not one.leased and not one.held]
         return min((one.recipient.due_at for one in waiting), default=None)
 
     async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:

@@ -19,6 +19,7 @@ DAY: Final = 86400.0
 # What a step of priority is worth (RFC 6710 leaves it open). Ten minutes: more than a queue takes to empty in good
 # times, so that there the higher one always goes first; and after hours of a flood of 9 even -9 has its turn.
 STEP: Final = 600.0
+LOWEST: Final = -9  # RFC 6710 section 3 (5)
 HASTE: Final = 0.1  # by how much of itself each step of a positive priority shortens a delay (RFC 6710 section 5.1)
 
 

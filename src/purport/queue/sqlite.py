@@ -29,6 +29,7 @@ from purport.mail.address import ReversePath
 from purport.queue.body import FileBody
 from purport.queue.body_files import Append, BodyFiles
 from purport.queue.queue_id import queue_id_of
+from purport.queue.schedule import LOWEST
 from purport.queue.schema import BODIES, LOCK, connect, prepare, reverse_path_of
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
@@ -142,14 +143,15 @@ class SqliteStore:
         self._under_way += 1
         self._stage(step)
 
-    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Messages with recipients that are due and not held; those recipients are leased to the caller.
-        Raises NotStored."""
-        return await self._ask(lambda writer: writer.claim(now, limit))
+    async def claim(self, now: float, limit: int, least: int = LOWEST) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held, in the order of their `rank`; those recipients are leased
+        to the caller. None of a lower priority than `least`. Raises NotStored."""
+        return await self._ask(lambda writer: writer.claim(now, limit, least))
 
-    async def next_due(self) -> float | None:
-        """When the next unleased recipient is due, if there is one. Raises NotStored."""
-        return await self._ask(Writer.next_due)
+    async def next_due(self, least: int = LOWEST) -> float | None:
+        """When the next unleased recipient is due, if there is one, of no lower priority than `least`. Raises
+        NotStored."""
+        return await self._ask(lambda writer: writer.next_due(least))
 
     async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
         """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many

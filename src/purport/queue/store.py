@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Protocol
 from purport.mail.address import Mailbox, ReversePath
 from purport.mail.envelope import Parameters
 from purport.mail.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply
+from purport.queue.schedule import LOWEST
 
 Done = Callable[[BaseException | None], None]
 
@@ -140,12 +141,12 @@ class QueueStore(Protocol):
         """One step: recipients that are finished leave, the deferred get their next time, reports about
         them enter. With its last recipient a message and its body leave."""
 
-    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
+    async def claim(self, now: float, limit: int, least: int = LOWEST) -> list[QueuedMessage]:
         """Messages with recipients that are due and not held, in the order of their `rank`; those recipients are leased
-        to the caller."""
+        to the caller. None of a lower priority than `least`."""
 
-    async def next_due(self) -> float | None:
-        """When the next unleased recipient is due, if there is one."""
+    async def next_due(self, least: int = LOWEST) -> float | None:
+        """When the next unleased recipient is due, if there is one, of no lower priority than `least`."""
 
     async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
         """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many

@@ -222,12 +222,13 @@ class Writer:
 
     # Questions
 
-    def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Lease the recipients that are due, of `limit` messages at most: those of the lowest rank."""
+    def claim(self, now: float, limit: int, least: int) -> list[QueuedMessage]:
+        """Lease the recipients that are due, of `limit` messages at most: those of the lowest rank, with no lower
+        priority than `least`."""
         waiting = sorted(
             (rank(due_at, priority), number)
             for priority, first in self._levels()
-            if first <= now
+            if first <= now and priority >= least
             for number, due_at in self._execute(DUE, (priority, now, limit))
         )
         numbers = list(dict.fromkeys(number for _, number in waiting))[:limit]
@@ -283,9 +284,9 @@ class Writer:
         """The priorities of recipients that are neither leased nor held, and when the first of each is due."""
         return self._execute(LEVELS).fetchall()
 
-    def next_due(self) -> float | None:
-        """When the next recipient is due that is neither leased nor held."""
-        return min((due_at for _, due_at in self._levels()), default=None)
+    def next_due(self, least: int) -> float | None:
+        """When the next recipient is due that is neither leased nor held, of no lower priority than `least`."""
+        return min((due_at for priority, due_at in self._levels() if priority >= least), default=None)
 
     def purge(self) -> dict[int, int]:
         """Remove what an operator deleted; gives how many messages left each body file."""

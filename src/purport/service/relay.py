@@ -114,7 +114,7 @@ class House:
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
     throttle: Throttle
-    look: Callable[[], None]  # tells delivery that a message was stored which is due later
+    look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
 
 
@@ -642,7 +642,7 @@ class Connection(asyncio.Protocol):
                 chronicle.stored(transaction, self._client)
                 if message.release_at:
                     house.holding.add(message.release_at, message.reverse_path)
-                    house.look()
+                    house.look(message)
                 elif not message.held:
                     house.submit(message)
                 self._answer(accepted)
