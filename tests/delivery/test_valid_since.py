@@ -68,7 +68,7 @@ def test_to_a_next_hop_with_the_extension_goes_the_parameter_in_place_of_the_fie
 
 @on_loop
 async def test_to_a_next_hop_without_it_the_message_goes_as_it_came(tmp_path):
-    async with ScriptedServer("SIZE") as server, House(tmp_path, server, pool=OBEYED) as house:
+    async with ScriptedServer("SIZE") as server, House(tmp_path, server, settings=OBEYED) as house:
         await house.accept(CAROL, body=TOP + CAROLS + END, mail="RRVS", rcpt=REQUIRED)
         await house.told(TAKEN, "removed")
         assert server.messages == [TRACE + TOP + CAROLS + END]
@@ -81,7 +81,7 @@ def test_the_field_is_added_where_it_is_known_to_be_obeyed(tmp_path: Path, offer
 
     @on_loop
     async def run() -> None:
-        async with ScriptedServer(*offers) as server, House(tmp_path, server, pool=OBEYED) as house:
+        async with ScriptedServer(*offers) as server, House(tmp_path, server, settings=OBEYED) as house:
             await house.accept(CAROL, body=TOP + END, rcpt=REQUIRED)
             await house.told(taken(offers), "removed")
             field = b"Require-Recipient-Valid-Since: carol@elsewhere.example;\r\n\tSat, 01 Jun 2013 16:23:01 +0000\r\n"
@@ -98,7 +98,7 @@ async def test_it_is_not_added_anywhere_else_nor_for_several_recipients(tmp_path
         await house.accept(CAROL, body=TOP + END, rcpt=REQUIRED)
         await house.told(TAKEN, "removed")
         assert server.messages == [TRACE + TOP + END]
-    async with ScriptedServer() as server, House(tmp_path, server, pool=OBEYED) as house:
+    async with ScriptedServer() as server, House(tmp_path, server, settings=OBEYED) as house:
         await house.accept(CAROL, DAVE, body=TOP + END, rcpt=REQUIRED)
         await house.told(TAKEN, TAKEN.replace("carol", "dave"), "removed")
         assert server.messages == [TRACE + TOP + END]
@@ -107,7 +107,7 @@ async def test_it_is_not_added_anywhere_else_nor_for_several_recipients(tmp_path
 @on_loop
 async def test_what_may_not_go_without_it_fails_and_the_sender_hears_why(tmp_path):
     """RFC 7293 section 5.1.1."""
-    async with ScriptedServer() as server, House(tmp_path, server, pool=OBEYED) as house:
+    async with ScriptedServer() as server, House(tmp_path, server, settings=OBEYED) as house:
         await house.accept(CAROL, rcpt="RRVS=2013-06-01T16:23:01Z", reverse_path="alice@company.com.example")
         await house.told(
             f"failed {CAROL} 5.7.19 550 5.7.19 RRVS test cannot be completed: the next hop does not offer RRVS",

@@ -69,7 +69,7 @@ class House:
         *,
         store: QueueStore | None = None,
         limits: Limits | None = None,
-        pool: PoolSettings | None = None,
+        settings: PoolSettings | None = None,
     ) -> None:
         self.now = NOW
         self.server = server
@@ -83,7 +83,7 @@ class House:
             hostname=HOSTNAME,
             resolver=StaticResolver({}),
             extensions=ALL,
-            settings=pool or PoolSettings(),
+            settings=settings or PoolSettings(),
             patience=Patience(),
             clock=lambda: self.now,
         )
