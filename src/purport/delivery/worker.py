@@ -156,6 +156,7 @@ class Deliverer:
         self._record_scheduled = False
         self._changed = asyncio.Event()  # something may be due, or there is room again
         self._recorded = asyncio.Event()
+        self._hastening = asyncio.Lock()  # it reads all that waits: one at a time, however many clients ask for it
         self._claimer: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -205,7 +206,8 @@ class Deliverer:
     async def hasten(self, concerned: Container[str]) -> int:
         """Try at once what waits for another attempt at a domain that is `concerned`: how many messages that are.
         Raises NotStored."""
-        messages, next_hops = await self._store.hasten(self._clock(), concerned)
+        async with self._hastening:
+            messages, next_hops = await self._store.hasten(self._clock(), concerned)
         self._pool.revive(next_hops)
         self._changed.set()
         return messages
