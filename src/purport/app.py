@@ -25,7 +25,7 @@ from purport.authentication.spf.checker import Checker
 from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
-from purport.delivery.pool import Pool, PoolSettings
+from purport.delivery.pool import Pool
 from purport.delivery.report import Reporter
 from purport.delivery.worker import Deliverer
 from purport.delivery.worker import Limits as DeliveryLimits
@@ -35,13 +35,22 @@ from purport.log import MailLog
 from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.parts import make_certificates, make_front, make_resolver, make_routes, make_schedule
+from purport.parts import (
+    make_certificates,
+    make_front,
+    make_pool_settings,
+    make_resolver,
+    make_routes,
+    make_schedule,
+)
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
+from purport.service.holding import Holding
 from purport.service.relay import House, Relay
+from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL
 
@@ -127,7 +136,7 @@ class Server:
                 hostname=settings.hostname,
                 resolver=self._resolver,
                 extensions=ALL,
-                settings=PoolSettings(per_destination=settings.relay.concurrency),
+                settings=make_pool_settings(settings),
                 patience=DeliveryPatience(),
             ),
             reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
@@ -143,8 +152,12 @@ class Server:
             store=self._store,
             chronicle=Chronicle(log, self._ledger),
             ids=ids,
+            holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            hasten=self._deliverer.hasten,
+            throttle=Throttle(),
+            look=self._deliverer.look,
             clock=time.time,
         )
         self._control = ControlServer(state / "control", self._asked)

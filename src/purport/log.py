@@ -78,12 +78,13 @@ class MailLog:
         recipients: int,
         protocol: str,
         hello_domain: str,
+        notes: str = "",
     ) -> None:
-        """A message was taken and is safe; `client` comes from `client_text`."""
+        """A message was taken and is safe; `client` comes from `client_text`, `notes` are ours: `, priority=3`."""
         self._write(
             self._smtpd,
             f"{queue_id}: client={client}, message-id={escaped(message_id)}, from={path(reverse_path)}, "
-            f"size={size}, nrcpt={recipients}, proto={protocol}, helo=<{escaped(hello_domain)}> (queue active)",
+            f"size={size}, nrcpt={recipients}, proto={protocol}, helo=<{escaped(hello_domain)}>{notes} (queue active)",
         )
 
     def responsible(self, queue_id: str, line: str) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from purport.config.check import local_part_of
+from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError
-from purport.config.schema import Settings
-from purport.delivery.route import Routes
+from purport.config.schema import Domain, Settings
+from purport.delivery.pool import PoolSettings
+from purport.delivery.route import MAILDIR, Routes
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.domain import a_label_form
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.resolver import Resolver
+from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
+from purport.policy.priority import PriorityPolicy
+from purport.policy.queue_start import Grant
 from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.service.holding import HoldingLimits
 from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
@@ -55,6 +60,30 @@ def make_policy(settings: Settings) -> Policy:
         settings.spf.on_fail,
         settings.spf.check_helo,
         Relaying(domains, Networks(settings.relay.networks)),
+        ownership=make_ownership(settings),
+    )
+
+
+def make_ownership(settings: Settings) -> Ownership:
+    """Since when mailboxes belong to their owners: of domains that are delivered here, or that something is said of."""
+    owners = {settings.hostname.lower(): Owners(others=ALWAYS)}
+    for domain in settings.domain:
+        if domain.deliver == MAILDIR or domain.since or domain.domain_since is not None:
+            owners[a_label_form(domain.name).lower()] = owners_of(domain)
+    return owners
+
+
+def owners_of(domain: Domain) -> Owners:
+    """Those of one domain. A moment at 1970 or before stands for a mailbox that never had another owner: whatever is
+    asked, it passes (RFC 7293 section 9)."""
+    moments = {name: moment.timestamp() for name, moment in domain.since.items()}
+    held = {name: ALWAYS if moment <= 0 else moment for name, moment in moments.items()}
+    others = held.pop(EVERYBODY, None)
+    return Owners(
+        {local_part_of(name).lower(): moment for name, moment in held.items()},
+        others,
+        ALWAYS if domain.domain_since is None else domain.domain_since.timestamp(),
+        domain.deliver == MAILDIR,
     )
 
 
@@ -89,6 +118,14 @@ def make_certificates(path: Path, settings: Settings) -> Certificates | None:
         raise SettingsError(str(error.path), 0, "", error.problem) from error
 
 
+def make_pool_settings(settings: Settings) -> PoolSettings:
+    """How mail goes to other hosts."""
+    return PoolSettings(
+        per_destination=settings.relay.concurrency,
+        field_domains=frozenset(a_label_form(domain).lower() for domain in settings.relay.rrvs_field),
+    )
+
+
 def make_front(settings: Settings, number: int, certificates: Certificates | None = None) -> Front:
     """What the connections of one listener share."""
     limits = settings.limits
@@ -108,6 +145,10 @@ def make_front(settings: Settings, number: int, certificates: Certificates | Non
             errors=limits.errors,
             starttls=tls is not None and listener.tls != "implicit",
             tls_required=listener.tls == "require",
+            least_by_time=settings.queue.least_by_time,
+            service=listener.service,
+            hold_seconds=int(settings.future_release.max_seconds),
+            priority_policy=settings.priority.policy,
         ),
         policy=policy,
         recorded=recorded_policy(policy),
@@ -119,4 +160,22 @@ def make_front(settings: Settings, number: int, certificates: Certificates | Non
         next_hop=make_routes(settings).next_hop,
         lifetime=settings.queue.lifetime,
         hold=settings.queue.hold,
+        priority=PriorityPolicy(
+            policy.relaying.networks, Networks(settings.priority.networks), settings.priority.highest
+        ),
+        holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
+        etrn=make_grants(settings),
+    )
+
+
+def make_grants(settings: Settings) -> tuple[Grant, ...]:
+    """Who may start the delivery of what waits for which domains."""
+    return tuple(
+        Grant(
+            Networks(table.networks),
+            frozenset(a_label_form(domain).lower() for domain in table.domains),
+            table.queue,
+            table.seconds,
+        )
+        for table in settings.etrn
     )

@@ -201,3 +201,37 @@ def test_a_terminal_gets_a_table(folder: Path, messages: list[QueuedMessage]) ->
 def test_sizes_and_ages_have_a_unit_that_fits() -> None:
     assert [size(octets) for octets in (0, 10_239, 10_240, 20_000_000)] == ["0 B", "10239 B", "10 KiB", "19 MiB"]
     assert [age(seconds) for seconds in (-5, 59, 60, 7199, 86_400 * 3)] == ["0 s", "59 s", "1 min", "1 h", "3 d"]
+
+
+@pytest.fixture
+def scheduled(folder: Path) -> str:
+    """The id of a message that waits for its release."""
+
+    async def fill() -> str:
+        store = SqliteStore(folder / "state" / "spool", asyncio.get_running_loop())
+        queue = Queue(store)
+        message = await queue.accept(queue.message("bob", release_at=NOW + 3600, priority=-2))
+        await store.close()
+        return message.queue_id
+
+    return asyncio.run(fill())
+
+
+def test_priority_and_release_are_shown(folder: Path, scheduled: str) -> None:
+    (entry,) = map(json.loads, purport("queue", "list", "--json").lines)
+    assert (entry["queue_name"], entry["release_time"], entry["priority"]) == ("scheduled", int(NOW) + 3600, -2)
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    show_queue(list(SqliteOperator(folder / "state" / "spool").entries()), NOW, console)
+    assert isinstance(console.file, io.StringIO)
+    listed = purport("queue", "list").out
+    assert f"{scheduled}+ " in listed
+    for shown in (listed, console.file.getvalue(), purport("queue", "show", scheduled).out):
+        assert "to be released at 2024-01-12 14:46:40 UTC" in shown
+        assert "priority -2" in shown
+
+
+def test_the_end_of_all_holds_sends_no_scheduled_message(folder: Path, scheduled: str) -> None:
+    assert purport("queue", "hold", "ALL").code == 0
+    assert names(folder) == [(scheduled, "hold")]
+    assert purport("queue", "release", "ALL").code == 0
+    assert names(folder) == [(scheduled, "scheduled")]

@@ -186,7 +186,32 @@ async def test_an_address_that_no_command_can_hold_is_told_and_not_sent() -> Non
         ran = await send(server, "--to", "jörg@company.com.example")
     assert ran.code == 69
     assert "*** Not sent: 553 5.6.7 Address holds characters that need SMTPUTF8" in ran.lines
-    assert [line.partition(" ")[0] for line in server.commands] == ["EHLO", "QUIT"]
+    assert server.commands[2:] == ["RCPT TO:<bob@company.com.example>", "DATA", "QUIT"], "to the others it goes"
+
+
+@on_loop
+async def test_a_time_to_deliver_by_and_owners_of_mailboxes_can_be_asked_for() -> None:
+    async with ScriptedServer("DELIVERBY", "RRVS") as server:
+        ran = await send(server, "--deliver-by", "120;RT", "--valid-since", "2014-04-03T23:01:00Z;C")
+    assert ran.code == 0
+    assert server.commands[1].endswith(" BY=120;RT")
+    assert server.commands[2] == "RCPT TO:<bob@company.com.example> RRVS=2014-04-03T23:01:00Z;C"
+
+
+@on_loop
+async def test_what_a_server_cannot_promise_is_not_sent() -> None:
+    async with ScriptedServer("8BITMIME") as server:
+        by = await send(server, "--deliver-by", "120;R")
+        since = await send(server, "--valid-since", "2014-04-03T23:01:00Z")
+    assert (by.code, since.code) == (69, 69)
+    assert any("lacks DELIVERBY" in line for line in by.lines)
+    assert any("does not offer RRVS" in line for line in since.lines)
+    assert server.messages == []
+
+
+def test_options_that_mean_nothing_are_usage_errors() -> None:
+    for option, value in (("--deliver-by", "0;R"), ("--deliver-by", "soon"), ("--valid-since", "2014-04-03")):
+        assert purport("send", "--to", "bob@a.example", option, value).code == 64
 
 
 def test_a_server_that_is_not_there_exits_with_69() -> None:

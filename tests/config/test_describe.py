@@ -52,7 +52,7 @@ def test_every_setting_of_the_sample_shows_its_default() -> None:
         uncommented[table] = plain[table]
     for path, shown in SHOWN.items():
         table, key = path.split(".")
-        assert uncommented[table][0][key] == shown
+        assert uncommented[table][0][key] == msgspec.to_builtins(shown)
         uncommented[table][0][key] = plain[table][0][key]
     assert uncommented == plain
 

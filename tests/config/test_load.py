@@ -98,7 +98,10 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         ('hostname = "mx.example.com"\n', 'purport.toml: "listener" is missing'),
         ('hostname = "mx.example.com"\n\n[[listener]]\n', 'purport.toml:3: listener[0]: "bind" is missing'),
         # Types, words and limits
-        (f"{SMALL}service = 'mxx'", 'purport.toml:4: listener[0].service: "mxx" is none of "mx"; did you mean "mx"?'),
+        (
+            f"{SMALL}service = 'mxx'",
+            'purport.toml:4: listener[0].service: "mxx" is none of "mx", "submission"; did you mean "mx"?',
+        ),
         (
             f"{SMALL}[submitter]\n\ncheck_pra = 'allways'\n",
             'purport.toml:6: submitter.check_pra: "allways" is none of "always", "never", "when-submitted"; '
@@ -292,3 +295,18 @@ def test_a_mailbox_may_be_written_as_in_an_address() -> None:
         '[[domain]]\nname = "a.example"\nmailboxes = [\'"bob"\', \'"a b"\', "carol"]\n'
     )
     assert make_policy(settings).relaying.domains["a.example"] == {"bob", "a b", "carol"}
+
+
+def test_moments_have_a_zone_and_stand_by_local_parts() -> None:
+    domain = '[[domain]]\nname = "a.example"\n'
+    found = read(f'{SMALL}\n{domain}since = {{ bob = 2024-01-01T00:00:00Z, "*" = 2020-01-01T01:00:00+01:00 }}\n')
+    assert found.domain[0].since["bob"].timestamp() == 1_704_067_200
+    for wrong, said in [
+        ("since = { bob = 2024-01-01T00:00:00 }", "must have a time zone"),
+        ("since = { bob = 2024-01-01 }", "must be a date and time such as 2024-01-01T00:00:00Z, not a date"),
+        ('since = { "b b" = 2024-01-01T00:00:00Z }', "is no local part"),
+    ]:
+        with pytest.raises(SettingsError, match=said):
+            read(f"{SMALL}\n{domain}{wrong}\n")
+    with pytest.raises(SettingsError, match=r"relay.rrvs_field\[0\]: \"a b\" is no domain name"):
+        read(f'{SMALL}\n[relay]\nrrvs_field = ["a b"]\n')

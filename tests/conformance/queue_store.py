@@ -12,6 +12,7 @@ from purport.mail.address import NULL, Mailbox
 from purport.mail.envelope import Parameters
 from purport.queue.operator import Effect, QueueName, QueueOperator
 from purport.queue.queue_id import queue_id_of
+from purport.queue.schedule import STEP
 from purport.queue.store import Outcome, QueuedMessage, QueueStore
 from support.queue_store import HEADER, NOW, TRACE, Queue, deferred, failed, octets, relayed
 
@@ -51,7 +52,7 @@ def scenario(test: Callable[[Any, Place, Queue], Awaitable[None]]) -> Callable[[
 def envelope(message: QueuedMessage) -> tuple[object, ...]:
     """All of a message but its body, and what the store fills in."""
     paths = [(one.number, one.forward_path, one.next_hop, one.parameters) for one in message.recipients]
-    times = (message.arrived_at, message.expires_at, message.hops)
+    times = (message.arrived_at, message.expires_at, message.hops, message.priority, message.release_at)
     return message.queue_id, message.reverse_path, message.parameters, message.trace, times, paths
 
 
@@ -205,7 +206,7 @@ class QueueStoreSuite:
         assert await queue.claim(NOW + 9e9) == []
         assert await queue.store.next_due() is None
         assert names(place.operator()) == {message.queue_id: QueueName.HOLD}
-        (change,) = place.operator().release([message.queue_id])
+        (change,) = place.operator().release([message.queue_id], NOW)
         assert change.effect is Effect.DONE
         assert [one.queue_id for one in await queue.claim()] == [message.queue_id]
 
@@ -218,7 +219,7 @@ class QueueStoreSuite:
         assert await queue.claim(NOW + 1) == []
         place.operator().retry(None, NOW + 2)
         assert await queue.claim(NOW + 3) == []
-        place.operator().release(None)
+        place.operator().release(None, NOW)
         assert len(await queue.claim(NOW + 3)) == 1
 
     @scenario
@@ -258,6 +259,103 @@ class QueueStoreSuite:
             assert place.operator().show(message.queue_id) is None
 
     @scenario
+    async def test_what_is_claimed_comes_in_the_order_of_its_priority(self, place: Place, queue: Queue) -> None:
+        priorities = [0, -9, 3, 0, 9, -1, 3]
+        sent = [await queue.accept(queue.message("bob", "carol", priority=one)) for one in priorities]
+        queue = Queue(await place.open())
+        assert await queue.store.next_due() == NOW
+        first = await queue.claim(NOW, limit=3)
+        found = first + await queue.claim(NOW)
+        assert [envelope(message) for message in first] == [envelope(sent[number]) for number in (4, 2, 6)]
+        assert [message.priority for message in found] == sorted(priorities, reverse=True)
+        assert [message.queue_id for message in found if not message.priority] == [sent[0].queue_id, sent[3].queue_id]
+
+    @scenario
+    async def test_a_low_priority_waits_but_not_for_ever(self, place: Place, queue: Queue) -> None:
+        low = await queue.accept(queue.message(priority=-9))
+        await queue.record(deferred(low, NOW))
+        for minutes in (0, 170, 190):  # 18 steps of 10 minutes lie between them
+            high = await queue.accept(queue.message(priority=9))
+            await queue.record(deferred(high, NOW + minutes * 60))
+        later = NOW + 18 * STEP + 1000
+        found = [message for _ in range(4) for message in await queue.claim(later, limit=1)]
+        assert [message.priority for message in found] == [9, 9, -9, 9]
+
+    @scenario
+    async def test_what_is_not_due_is_not_claimed_whatever_its_priority(self, place: Place, queue: Queue) -> None:
+        urgent, other = [await queue.accept(queue.message(priority=one)) for one in (9, 0)]
+        await queue.record(deferred(urgent, NOW + 300), deferred(other, NOW + 600))
+        assert await queue.claim(NOW + 299) == []
+        assert await queue.store.next_due() == NOW + 300
+        assert [message.queue_id for message in await queue.claim(NOW + 300)] == [urgent.queue_id]
+        assert await queue.store.next_due() == NOW + 600
+
+    @scenario
+    async def test_a_claim_may_be_for_the_higher_priorities_alone(self, place: Place, queue: Queue) -> None:
+        sent = [await queue.accept(queue.message(priority=one)) for one in (0, 1, -1, 5)]
+        await queue.record(*(deferred(message, NOW + 60 * number) for number, message in enumerate(sent)))
+        store = queue.store
+        assert (await store.next_due(), await store.next_due(1), await store.next_due(6)) == (NOW, NOW + 60, None)
+        assert [message.priority for message in await store.claim(NOW + 300, 10, 1)] == [5, 1]
+        assert (await store.next_due(1), await store.next_due()) == (None, NOW)
+        assert [message.priority for message in await store.claim(NOW + 300, 10)] == [0, -1]
+
+    @scenario
+    async def test_a_scheduled_message_is_due_at_its_time_also_after_a_restart(
+        self, place: Place, queue: Queue
+    ) -> None:
+        sent = await queue.accept(queue.message("bob", "carol", body=octets(20_000), release_at=NOW + 3600.25))
+        for _ in range(2):
+            assert await queue.claim(NOW + 3600) == []
+            assert await queue.store.next_due() == NOW + 3600.25
+            (entry,) = place.operator().entries()
+            assert (entry.queue_name, entry.release_at) == (QueueName.SCHEDULED, NOW + 3600.25)
+            queue = Queue(await place.open())
+            assert list(queue.store.scheduled()) == [(NOW + 3600.25, sent.reverse_path)]
+        (found,) = await queue.claim(NOW + 3601)
+        assert envelope(found) == envelope(sent)
+        (entry,) = place.operator().entries()
+        assert (entry.queue_name, entry.release_at) == (QueueName.ACTIVE, 0.0)
+        await queue.record(*(deferred(found, NOW + 3900, number) for number in (0, 1)))
+        assert names(place.operator()) == {sent.queue_id: QueueName.DEFERRED}
+        (found,) = await queue.claim(NOW + 3900)
+        assert found.released_at == NOW + 3600.25
+
+    @scenario
+    async def test_an_operator_sends_a_scheduled_message_now(self, place: Place, queue: Queue) -> None:
+        sent = await queue.accept(queue.message("bob", "carol", release_at=NOW + 3600, priority=2))
+        (change,) = place.operator().release([sent.queue_id], NOW + 60)
+        assert change.effect is Effect.DONE
+        assert names(place.operator()) == {sent.queue_id: QueueName.DEFERRED}
+        await queue.store.refresh()
+        (found,) = await queue.claim(NOW + 60)
+        assert (found.released_at, found.expires_at) == (NOW + 60, sent.expires_at - 3540)
+        assert [one.number for one in found.recipients] == [0, 1]
+
+    @scenario
+    async def test_no_other_command_sends_a_scheduled_message(self, place: Place, queue: Queue) -> None:
+        sent = await queue.accept(queue.message(release_at=NOW + 3600))
+        operator = place.operator()
+        assert [change.effect for change in operator.retry([sent.queue_id], NOW)] == [Effect.SCHEDULED]
+        assert [change.changed for change in operator.retry(None, NOW)] == [False]
+        operator.hold(None)
+        assert names(operator) == {sent.queue_id: QueueName.HOLD}
+        operator.release([sent.queue_id], NOW)  # the hold alone: a second one would send it
+        operator.release(None, NOW)
+        assert names(operator) == {sent.queue_id: QueueName.SCHEDULED}
+        assert await queue.store.next_due() == NOW + 3600
+        operator.hold(None)
+        assert await queue.claim(NOW + 3600) == []
+        operator.release(None, NOW + 3700)
+        assert len(await queue.claim(NOW + 3700)) == 1
+
+    @scenario
+    async def test_a_scheduled_message_can_be_deleted(self, place: Place, queue: Queue) -> None:
+        sent = await queue.accept(queue.message(release_at=NOW + 3600))
+        assert place.operator().delete([sent.queue_id])[0].effect is Effect.DONE
+        assert names(place.operator()) == {}
+
+    @scenario
     async def test_a_message_that_is_not_there_is_told_of(self, place: Place, queue: Queue) -> None:
         there = await queue.accept(queue.message(held=True))
         missing = queue_id_of(77)
@@ -265,7 +363,7 @@ class QueueStoreSuite:
         for changes in (
             operator.hold([missing, there.queue_id]),
             operator.retry([missing, there.queue_id], NOW),
-            operator.release([missing, there.queue_id]),
+            operator.release([missing, there.queue_id], NOW),
             operator.delete([missing, there.queue_id]),
         ):
             assert [change.effect for change in changes] == [Effect.NO_SUCH_MESSAGE, Effect.DONE]
@@ -287,6 +385,7 @@ class QueueStoreSuite:
             assert (one.last_reply, one.transcript) == ("450 4.2.0 Later", "S: 220 mx\nC: EHLO")
             (entry,) = place.operator().entries()
             assert entry == shown.entry
+            assert entry.priority == message.priority
             assert (entry.sender, entry.message_size) == ("alice@example.com", size + len(TRACE))
             assert [(one.address, one.delay_reason) for one in entry.recipients] == [
                 ('"a b"@company.com.example', "450 4.2.0 Later")
@@ -312,3 +411,24 @@ class QueueStoreSuite:
             spool.write(whole)
             spool.discard()
             spool.discard()
+
+    @scenario
+    async def test_what_waits_for_a_domain_can_be_made_due(self, place: Place, queue: Queue) -> None:
+        """Not what is under way, held, or waits for its first attempt."""
+        late = NOW + 9e6
+        mails = {name: queue.message("bob") for name in ("waits", "leased", "held", "elsewhere", "first", "due")}
+        mails["elsewhere"].recipients[0].forward_path = Mailbox("bob", "elsewhere.example")
+        for mail in mails.values():
+            await queue.accept(mail)
+        await queue.record(
+            *(deferred(mails[name], due_at=late) for name in ("waits", "held", "elsewhere")),
+            deferred(mails["due"], due_at=NOW - 5),
+            Outcome(mails["first"].queue_id, 0, "returned", "", "", late),
+        )
+        place.operator().hold([mails["held"].queue_id])
+        assert await queue.store.hasten(NOW, {"company.com.example"}) == (2, frozenset({"mx.company.com.example"}))
+        assert await queue.store.hasten(NOW, {"nowhere.example"}) == (0, frozenset())
+        assert {message.queue_id for message in await queue.claim(NOW)} == {
+            mails["waits"].queue_id,
+            mails["due"].queue_id,
+        }

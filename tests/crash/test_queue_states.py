@@ -64,12 +64,12 @@ def crashed_before_commit(state: str, folder: Path, reached: str) -> dict[str, l
         return said
 
 
-def found(folder: Path) -> list[QueuedMessage]:
+def found(folder: Path, now: float = NOW) -> list[QueuedMessage]:
     """What a new process finds, all of it due; bodies are compared with what was sent."""
 
     async def play() -> list[QueuedMessage]:
         store = SqliteStore(folder)
-        messages = await store.claim(NOW, 100)
+        messages = await store.claim(now, 100)
         for message in messages:
             assert b"".join(message.body.pieces()) == octets(message.body.size)
         assert await store.next_due() is None
@@ -136,6 +136,19 @@ def test_acknowledged_messages_are_due_again(tmp_path: Path, state: str) -> None
     assert ids(found(tmp_path)) == said["acknowledged"]
     assert ids(found(tmp_path)) == said["acknowledged"], "and again: reading changes nothing"
     assert bodies(tmp_path) == 2
+
+
+def test_s3_scheduled_messages_wait_on_and_are_due_at_their_time(tmp_path: Path) -> None:
+    said = crashed("scheduled", tmp_path)
+
+    async def early() -> tuple[list[QueuedMessage], float | None]:
+        store = SqliteStore(tmp_path)
+        found = await store.claim(NOW + 3599, 100), await store.next_due()
+        await store.close()
+        return found
+
+    assert asyncio.run(early()) == ([], NOW + 3600)
+    assert ids(found(tmp_path, NOW + 3600)) == said["acknowledged"]
 
 
 def test_s4_an_outcome_that_is_not_safe_did_not_happen(tmp_path: Path) -> None:

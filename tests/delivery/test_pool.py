@@ -6,11 +6,13 @@ import asyncio
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from purport.delivery.attempt import Answer, Job, Patience
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
-from purport.delivery.pool import Pool, PoolSettings
+from purport.delivery.pool import Destination, Pool, PoolSettings, rank_of
 from purport.dns.lookup import Resolver
 from purport.dns.zone import StaticResolver
 from purport.mail.address import Mailbox
@@ -40,13 +42,24 @@ class Memory:
         return (self._octets[at : at + size] for at in range(0, len(self._octets), size))
 
 
-def a_message(*local_parts: str, body: bytes = MESSAGE, whole: bool = True, next_hop: str = "") -> QueuedMessage:
+def a_message(
+    *local_parts: str, body: bytes = MESSAGE, whole: bool = True, next_hop: str = "", priority: int = 0
+) -> QueuedMessage:
     recipients = [
         QueuedRecipient(number, Mailbox(local_part, "company.com.example"), next_hop)
         for number, local_part in enumerate(local_parts or ("bob",))
     ]
     trace = b"Received: by client.example; Mon, 23 Nov 2026 22:00:00 +0000\r\n"
-    return QueuedMessage("1M2QX7H40K2R9", 0.0, ALICE, NO_PARAMETERS, trace, Memory(body, whole=whole), recipients)
+    return QueuedMessage(
+        "1M2QX7H40K2R9",
+        0.0,
+        ALICE,
+        NO_PARAMETERS,
+        trace,
+        Memory(body, whole=whole),
+        recipients,
+        priority=priority,
+    )
 
 
 class Outside:
@@ -613,3 +626,108 @@ async def test_no_session_has_more_domains_than_the_host_takes():
         said = [command.partition(" ")[0] for command in server.commands]
         assert (said.count("MAIL"), said.count("EHLO")) == (2, 2)
         assert server.commands.index("RCPT TO:<dave@COMPANY.com.example>") < server.commands.index("QUIT")
+
+
+# Who goes first (RFC 6710 section 5.1)
+
+
+def told(server: ScriptedServer) -> list[str]:
+    """The recipients that a server heard of, in order."""
+    return [command.split("<")[1].split("@")[0] for command in server.commands if command.startswith("RCPT")]
+
+
+@on_loop
+async def test_jobs_that_wait_leave_in_the_order_of_their_priority():
+    priorities = [0, -9, 3, 0, 9, -1, 3, 0]
+    async with ScriptedServer("PIPELINING") as server, Outside(settings=PoolSettings(per_destination=1)) as outside:
+        for number, priority in enumerate(priorities):
+            outside.send(here(server), a_message(f"r{number}", priority=priority))
+        await outside.outcomes(len(priorities))
+        assert told(server) == ["r4", "r2", "r6", "r0", "r3", "r7", "r5", "r1"]
+
+
+@on_loop
+async def test_under_load_an_urgent_job_waits_for_no_more_than_what_is_being_sent():
+    async with ScriptedServer("PIPELINING") as server, Outside(settings=PoolSettings(per_destination=1)) as outside:
+        for number in range(200):
+            outside.send(here(server), a_message(f"r{number}"))
+        await outside.outcomes(50)
+        before = len(told(server))
+        outside.send(here(server), a_message("urgent", priority=1))
+        await outside.outcomes(201)
+        assert told(server).index("urgent") - before <= 2
+        assert [one for one in told(server) if one != "urgent"] == [f"r{number}" for number in range(200)]
+
+
+@on_loop
+async def test_without_priorities_jobs_leave_in_the_order_they_came():
+    async with ScriptedServer("PIPELINING") as server, Outside(settings=PoolSettings(per_destination=1)) as outside:
+        for number in range(30):
+            outside.send(here(server), a_message(f"r{number}"))
+        await outside.outcomes(30)
+        assert told(server) == [f"r{number}" for number in range(30)]
+
+
+@on_loop
+async def test_a_destination_with_an_urgent_job_gets_the_place_of_another():
+    settings = PoolSettings(total=1)
+    async with (
+        ScriptedServer("PIPELINING") as busy,
+        ScriptedServer("PIPELINING") as other,
+        Outside(settings=settings) as outside,
+    ):
+        for number in range(100):
+            outside.send(here(busy), a_message(f"r{number}"))
+        await outside.outcomes(10)
+        before = len(outside.settled)
+        outside.send(here(other), a_message("urgent", priority=9))
+        await outside.outcomes(101)
+        assert [local_part for local_part, *_ in outside.settled].index("urgent") - before <= 3
+        assert told(busy) == [f"r{number}" for number in range(100)]
+        assert len(busy.connections) == 2
+
+
+@on_loop
+async def test_two_destinations_of_one_priority_do_not_take_each_others_place():
+    async with (
+        ScriptedServer("PIPELINING") as one,
+        ScriptedServer("PIPELINING") as other,
+        Outside(settings=PoolSettings(total=1)) as outside,
+    ):
+        for number in range(40):
+            outside.send(here(one), a_message(f"a{number}", priority=2))
+            outside.send(here(other), a_message(f"b{number}", priority=2))
+        await outside.outcomes(80)
+        assert len(one.connections) + len(other.connections) == 2
+
+
+@on_loop
+async def test_a_next_hop_hears_the_priority_where_it_offers_the_extension():
+    async with (
+        ScriptedServer("PIPELINING", "MT-PRIORITY STANAG4406") as server,
+        ScriptedServer("PIPELINING") as deaf,
+        Outside() as outside,
+    ):
+        for host in (server, deaf):
+            outside.send(here(host), a_message(priority=3))
+        await outside.outcomes(2)
+        await server.until(lambda: server.messages)
+        assert [one for one in server.commands if one.startswith("MAIL")] == [
+            "MAIL FROM:<alice@example.com> MT-PRIORITY=3"
+        ]
+        await deaf.until(lambda: deaf.messages)
+        assert [one for one in deaf.commands if one.startswith("MAIL")] == ["MAIL FROM:<alice@example.com>"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5))))
+def test_a_queue_is_in_order_whatever_comes_and_comes_back(steps: list[tuple[bool, int]]) -> None:
+    destination = Destination("example.com")
+    message = a_message()
+    for back, rank in steps:
+        job = Job(message, message.recipients, "example.com", in_memory(message, MESSAGE), lambda *_: None)
+        job.rank = rank
+        (destination.give_back if back else destination.append)(job)
+        same = [one for one in destination.queue if one.rank == rank]
+        assert (same[0] if back else same[-1]) is job
+    assert [one.rank for one in destination.queue] == sorted(rank for _, rank in steps)
+    assert not steps or rank_of(destination) == min(rank for _, rank in steps)

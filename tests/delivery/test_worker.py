@@ -6,151 +6,19 @@ import asyncio
 import email
 import email.policy
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
-from purport.delivery.attempt import Patience
-from purport.delivery.pool import Pool, PoolSettings
-from purport.delivery.report import Report, Reporter
-from purport.delivery.route import Routes
-from purport.delivery.worker import Deliverer, Limits
-from purport.dns.zone import StaticResolver
-from purport.mail.address import NULL, ReversePath, parse_mailbox
+from purport.delivery.pool import PoolSettings
+from purport.delivery.worker import Limits
+from purport.mail.address import NULL, parse_mailbox
 from purport.mail.envelope import Parameters
 from purport.queue.memory import MemoryStore
-from purport.queue.queue_id import QueueIds
-from purport.queue.schedule import DAY, Schedule
+from purport.queue.schedule import DAY
 from purport.queue.sqlite import SqliteStore
-from purport.queue.store import NoSpace, Outcome, QueuedMessage, QueuedRecipient, QueueStore, StorageFault
-from purport.smtp.extensions import ALL
+from purport.queue.store import NoSpace, Outcome, QueuedMessage, QueuedRecipient, StorageFault
+from support.delivery_house import HOSTNAME, MESSAGE, NOW, TRACE, House
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
-
-HOSTNAME = "mx.company.com.example"
-TRACE = b"Received: from client.example by mx.company.com.example;\r\n\tMon, 23 Nov 2026 22:00:00 +0000\r\n"
-MESSAGE = b"From: alice@example.com\r\nTo: bob@company.com.example\r\nSubject: t\r\n\r\nHello\r\n"
-NOW = 1_795_471_200.0
-
-
-class Log:
-    """What the deliverer told, in order."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.reports: list[QueuedMessage] = []
-        self.changed = asyncio.Event()
-
-    def _add(self, line: str) -> None:
-        self.lines.append(line)
-        self.changed.set()
-
-    def attempted(
-        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, status: str, now: float
-    ) -> None:
-        self._add(f"{outcome.action} {recipient.forward_path} {status} {outcome.reply}")
-
-    def reported(self, report: Report) -> None:
-        self.reports.append(report.message)
-        self._add(f"reported to {report.message.recipients[0].forward_path}")
-
-    def unreported(self, message: QueuedMessage, error: BaseException) -> None:
-        self._add("unreported")
-
-    def removed(self, queue_id: str) -> None:
-        self._add("removed")
-
-    def unrecorded(self, error: BaseException) -> None:
-        self._add(f"unrecorded {error}")
-
-
-class House:
-    """A store, a deliverer, a clock that stands still, and a next hop."""
-
-    def __init__(
-        self, folder: Path, server: ScriptedServer, *, store: QueueStore | None = None, limits: Limits | None = None
-    ) -> None:
-        self.now = NOW
-        self.server = server
-        self.store = MemoryStore() if store is None else store  # an empty one is false
-        self.log = Log()
-        self.maildirs = folder / "maildir"
-        self.ids = QueueIds(clock=lambda: self.now)
-        schedule = Schedule()
-        self.routes = Routes(HOSTNAME, {"company.com.example": "maildir"}, f"smtp:127.0.0.1:{server.port}")
-        self.pool = Pool(
-            hostname=HOSTNAME,
-            resolver=StaticResolver({}),
-            extensions=ALL,
-            settings=PoolSettings(),
-            patience=Patience(),
-        )
-        self.deliverer = Deliverer(
-            store=self.store,
-            pool=self.pool,
-            reporter=Reporter(HOSTNAME, self.routes, schedule, self.store, self.ids.next),
-            schedule=schedule,
-            log=self.log,
-            maildirs=self.maildirs,
-            limits=limits or Limits(),
-            clock=lambda: self.now,
-            jitter=lambda: 0.0,
-        )
-
-    async def __aenter__(self) -> House:
-        self.deliverer.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.deliverer.stop(0.0)
-        await self.store.close()
-
-    async def accept(
-        self,
-        *forward_paths: str,
-        body: bytes = MESSAGE,
-        reverse_path: str = "alice@example.com",
-        hand_over: bool = True,
-        mail: str = "",
-        rcpt: str = "",
-    ) -> QueuedMessage:
-        """Put a message into the queue, and hand it over as the server does."""
-        spool = self.store.spool()
-        for begin in range(0, len(body), 65536):
-            spool.write(body[begin : begin + 65536])
-        path: ReversePath = parse_mailbox(reverse_path) if reverse_path else NULL
-        recipients = [
-            QueuedRecipient(
-                number, mailbox, self.routes.next_hop(mailbox.domain), Parameters.from_octets(rcpt.encode())
-            )
-            for number, mailbox in enumerate(map(parse_mailbox, forward_paths))
-        ]
-        message = QueuedMessage(
-            self.ids.next(),
-            self.now,
-            path,
-            Parameters.from_octets(mail.encode()),
-            TRACE,
-            self.store.body(spool),
-            recipients,
-        )
-        stored = asyncio.get_running_loop().create_future()
-        self.store.accept(message, stored.set_result)
-        assert await stored is None
-        if hand_over:
-            self.deliverer.submit(message)
-        return message
-
-    async def told(self, *lines: str) -> None:
-        """Wait until the log holds as many lines; they are these, in any order."""
-        async with asyncio.timeout(10):
-            while len(self.log.lines) < len(lines):
-                self.log.changed.clear()
-                await self.log.changed.wait()
-        assert sorted(self.log.lines) == sorted(lines)
-
-    def mail(self, local_part: str) -> list[bytes]:
-        folder = self.maildirs / "company.com.example" / local_part / "new"
-        return [file.read_bytes() for file in sorted(folder.iterdir())] if folder.exists() else []
 
 
 @on_loop
@@ -604,3 +472,169 @@ async def test_what_failed_is_tried_again_where_nobody_can_be_told(tmp_path):
         await house.deliverer.retry_now()
         await server.until(lambda: server.messages)
         assert house.log.lines[:4] == [failed, "unreported", failed, "reported to alice@example.com"]
+
+
+# Priorities (RFC 6710) and later releases (RFC 4865)
+
+
+@on_loop
+async def test_mailboxes_are_written_in_the_order_of_the_priorities(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        for priority in (0, -4, 4, 0, 6):  # the first is on its way before the others come
+            await house.accept("bob@company.com.example", priority=priority, hand_over=False)
+        messages = [message for message, _ in house.store._rows.values()]
+        for message in messages:
+            house.deliverer.submit(message)
+        async with asyncio.timeout(10):
+            while len(house.store):
+                await asyncio.sleep(0)
+        removed = [line for line in house.log.lines if line == "removed"]
+        assert len(removed) == 5
+        new = house.maildirs / "company.com.example" / "bob" / "new"
+        assert len(list(new.iterdir())) == 5
+        assert [house.log.order.index(messages[number].queue_id) for number in (0, 4, 2, 3, 1)] == [0, 1, 2, 3, 4]
+
+
+@on_loop
+async def test_an_urgent_message_finds_room_where_others_do_not(tmp_path):
+    async with ScriptedServer() as server, House(tmp_path, server, limits=Limits(messages=4)) as house:
+        server.on("MAIL", HANG)
+        for _ in range(5):
+            await house.accept("bob@b.example")
+        assert house.deliverer.messages == 4
+        await house.accept("bob@b.example", priority=1)
+        assert house.deliverer.messages == 5
+        await house.accept("bob@b.example", priority=9)
+        await house.accept("bob@b.example", priority=-1)
+        assert house.deliverer.messages == 5, "the rest is in the queue"
+
+
+@on_loop
+async def test_an_urgent_message_is_claimed_while_others_wait_for_room(tmp_path):
+    store = MemoryStore()
+    asked: list[int] = []
+    claim = store.claim
+
+    async def heard(now: float, limit: int, least: int) -> list[QueuedMessage]:
+        asked.append(least)
+        return await claim(now, limit, least)
+
+    store.claim = heard  # type: ignore[method-assign]
+    async with ScriptedServer() as server, House(tmp_path, server, store=store, limits=Limits(messages=8)) as house:
+        server.on("MAIL FROM:<busy", HANG)
+        for _ in range(12):
+            await house.accept("bob@b.example", reverse_path="busy@example.com")
+        async with asyncio.timeout(5):
+            while await store.next_due() is None:  # what found no room is back
+                await asyncio.sleep(0)
+        assert house.deliverer.messages == 8
+        for priority in (0, 3):  # neither is known to the deliverer but by its release
+            await house.accept("carol@c.example", priority=priority, release_at=NOW)
+        async with asyncio.timeout(5):
+            while house.deliverer.messages < 9:
+                await asyncio.sleep(0)
+        assert house.deliverer.messages == 9
+        last = len(asked)
+        await house.accept("dave@d.example", reverse_path="busy@example.com")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert asked[last:] == [], "nothing urgent is in the queue, so it is not asked"
+
+
+@on_loop
+async def test_a_long_queue_leaves_in_the_order_of_its_priorities(tmp_path):
+    priorities = [(number * 7) % 19 - 9 for number in range(300)]
+    store = SqliteStore(tmp_path / "spool")
+    settings = PoolSettings(per_destination=1)
+    async with ScriptedServer("PIPELINING") as server:
+        house = House(tmp_path, server, store=store)
+        for priority in priorities:
+            await house.accept("bob@b.example", mail=f"ENVID=p{priority}", priority=priority, hand_over=False)
+        await house.deliverer.stop(0.0)
+        await store.close()
+        store = SqliteStore(tmp_path / "spool")  # all of it is due
+        async with House(tmp_path, server, store=store, settings=settings) as house:
+            server.offers = ("PIPELINING", "MT-PRIORITY")
+            await server.until(lambda: len(server.messages) == 300)
+        mails = [command for command in server.commands if command.startswith("MAIL")]
+        left = [int(command.rpartition("=")[2]) for command in mails]
+        assert sorted(left) == sorted(priorities)
+        first = left[: len(left) * 2 // 3]  # what one claim takes
+        assert first[1:] == sorted(first[1:], reverse=True), "but for the first, which was alone"
+        assert min(first) >= max(left[205:])
+
+
+@on_loop
+async def test_a_report_has_the_priority_of_its_message(tmp_path):
+    """RFC 6710 section 4.6."""
+    async with ScriptedServer("PIPELINING", "MT-PRIORITY") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "550 5.1.1 No such mailbox")
+        await house.accept("bob@b.example", priority=-4)
+        await server.until(lambda: server.messages)
+        assert [report.priority for report in house.log.reports] == [-4]
+        assert "MAIL FROM:<> MT-PRIORITY=-4" in server.commands
+
+
+@on_loop
+async def test_a_message_is_not_sent_before_its_time_and_then_at_once(tmp_path):
+    async with (
+        ScriptedServer("PIPELINING", "FUTURERELEASE 9 2099-01-01T00:00:00Z") as server,
+        House(tmp_path, server) as house,
+    ):
+        await house.accept("bob@b.example", mail="HOLDFOR=3600", release_at=NOW + 3600)
+        house.now = NOW + 3599
+        await house.deliverer.retry_now()
+        await house.accept("carol@b.example")
+        await server.until(lambda: server.messages)
+        assert not any("bob" in command for command in server.commands)
+        house.now = NOW + 3600
+        await house.deliverer.retry_now()
+        await server.until(lambda: len(server.messages) == 2)
+        mails = {command for command in server.commands if command.startswith("MAIL")}
+        assert mails == {"MAIL FROM:<alice@example.com>"}, "nobody is asked to hold it again"
+
+
+@on_loop
+async def test_the_end_of_a_release_is_waited_for_and_not_asked_for(tmp_path):
+    asked: list[float] = []
+    store = MemoryStore()
+    claim = store.claim
+
+    async def counted(now: float, limit: int, least: int) -> list[QueuedMessage]:
+        asked.append(now)
+        return await claim(now, limit, least)
+
+    store.claim = counted  # type: ignore[method-assign]
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server, store=store) as house:
+        begun = asyncio.get_running_loop().time()
+        house.deliverer._clock = lambda: NOW + asyncio.get_running_loop().time() - begun
+        await house.accept("bob@b.example", release_at=NOW + 1.5)
+        await server.until(lambda: server.messages)
+        assert 1.5 <= asyncio.get_running_loop().time() - begun < 3
+        assert len(asked) <= 4
+
+
+@on_loop
+async def test_lifetime_and_warnings_count_from_the_release(tmp_path):
+    release = NOW + 30 * DAY
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        server.on("RCPT TO:<bob", "450 4.2.0 Later")
+        await house.accept("bob@b.example", mail="HOLDUNTIL=2026-12-23T22:00:00Z", release_at=release)
+        house.now = release + 1
+        await house.deliverer.retry_now()
+        await house.told("deferred bob@b.example 4.2.0 450 4.2.0 Later")
+        house.log.lines.clear()
+        house.now = release + 4 * 3600
+        await house.deliverer.retry_now()
+        await server.until(lambda: server.messages)
+        text = email.message_from_bytes(server.messages[0], policy=email.policy.default).get_payload()[1].as_string()
+        assert "Future-Release-Request: until;2026-12-23T22:00:00Z" in text
+        assert "Arrival-Date: " in text
+        assert "Action: delayed" in text
+        house.now = release + 5 * DAY
+        house.log.lines.clear()
+        await house.deliverer.retry_now()
+        async with asyncio.timeout(10):
+            while not any(line.startswith("failed bob@b.example 4.4.7") for line in house.log.lines):
+                house.log.changed.clear()
+                await house.log.changed.wait()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purport.queue.schedule import DAY, SPREAD, Schedule
+from purport.queue.schedule import DAY, SPREAD, STEP, Schedule, rank
 
 ARRIVED = 1_700_000_000.0
 
@@ -14,6 +14,20 @@ ARRIVED = 1_700_000_000.0
 @pytest.mark.parametrize(("attempts", "delay"), [(1, 300), (2, 600), (3, 1200), (4, 2400), (5, 4000), (900, 4000)])
 def test_delays_double_up_to_the_maximum(attempts: int, delay: float) -> None:
     assert Schedule().next_attempt(attempts, ARRIVED, ARRIVED + 60, 0.0) == ARRIVED + 60 + delay
+
+
+@pytest.mark.parametrize(("priority", "delay"), [(-9, 300), (0, 300), (1, 270), (5, 150), (9, 30)])
+def test_a_positive_priority_is_tried_again_sooner(priority: int, delay: float) -> None:
+    """RFC 6710 section 5.1."""
+    assert Schedule().next_attempt(1, ARRIVED, ARRIVED, 0.0, priority) == pytest.approx(ARRIVED + delay)
+
+
+@given(st.floats(0, 9e6), st.floats(0, 9e6), st.integers(-9, 9), st.integers(-9, 9))
+def test_who_waits_longer_than_the_steps_between_is_first(first: float, second: float, one: int, other: int) -> None:
+    if one > other and first < second + STEP * (one - other):
+        assert rank(first, one) < rank(second, other)
+    if second > first + STEP * 18:
+        assert rank(first, one) < rank(second, other)
 
 
 def test_jitter_makes_a_delay_longer_never_shorter() -> None:
@@ -52,3 +66,24 @@ def test_a_next_attempt_lies_ahead_and_within_the_lifetime(attempts: int, age: f
     at = Schedule().next_attempt(attempts, ARRIVED, now, jitter)
     assert (at is None) == (now >= ARRIVED + 5 * DAY)
     assert at is None or now < at <= ARRIVED + 5 * DAY
+
+
+@pytest.mark.parametrize(
+    ("by_time", "age", "due"),
+    [
+        (120, 0, 108),
+        (120, 108, 120),
+        (120, 119, 120),
+        (120, 121, 421),
+        (3600, 0, 300),
+        (3600, 3500, 3540),
+        (3600, 3540, 3600),
+        (-5, 0, 300),
+        (9 * DAY, 5 * DAY - 10, 5 * DAY),
+    ],
+)
+def test_a_time_to_deliver_by_has_an_attempt_before_it_and_one_at_its_end(
+    by_time: float, age: float, due: float
+) -> None:
+    """RFC 2852: a tenth of the time before, or a minute."""
+    assert Schedule().next_attempt(1, ARRIVED, ARRIVED + age, 0.0, deliver_by=ARRIVED + by_time) == ARRIVED + due

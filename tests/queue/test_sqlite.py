@@ -15,6 +15,7 @@ from purport.queue.operator import QueueOperator, SqliteOperator
 from purport.queue.schema import APPLICATION_ID, MIGRATIONS, WrongDatabase
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import QueueStore, StorageFault
+from purport.queue.writer import DUE, LEVELS
 from support.queue_store import NOW, Queue, deferred, octets, relayed
 
 
@@ -90,6 +91,21 @@ def test_a_queue_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> N
         assert [(str(one.forward_path), one.warned) for one in message.recipients] == [
             ("bob@company.com.example", False)
         ]
+        assert (message.priority, message.release_at) == (0, 0.0)
+
+    with_queue(tmp_path, test)
+
+
+def test_a_claim_looks_at_what_is_due_of_each_priority_and_at_nothing_else(tmp_path: Path) -> None:
+    async def test(queue: Queue) -> None:
+        plans: list[str] = []
+        execute = queue.store._connection.execute  # type: ignore[attr-defined]
+        for statement, values in ((LEVELS, ()), (DUE, (0, NOW, 10))):
+            plans += [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+        searches = [plan for plan in plans if " recipient" in plan]
+        assert len(searches) == 4
+        assert all("SEARCH recipient USING" in plan and "INDEX recipient_due" in plan for plan in searches)
+        assert not any("ORDER BY" in plan for plan in plans)
 
     with_queue(tmp_path, test)
 

@@ -62,6 +62,9 @@ def test_the_ehlo_reply_has_what_is_built_in_its_order() -> None:
             "250-CHUNKING",
             "250-BINARYMIME",
             "250-LIMITS RCPTMAX=1000",
+            "250-DELIVERBY",
+            "250-RRVS",
+            "250-MT-PRIORITY",
             "250 SUBMITTER",
         ]
     ]
@@ -121,7 +124,8 @@ def test_only_the_extensions_of_the_profile_are_offered() -> None:
         (b"MAIL FROM:<a@b.example> -X=1", "501 5.5.4 "),
         (b"MAIL FROM:<a@b.example> =1", "501 5.5.4 "),
         (b"MAIL FROM:<a@b.example> XYZZY", "555 5.5.4 "),
-        (b"MAIL FROM:<a@b.example> MT-PRIORITY=3", "555 5.5.4 "),
+        (b"MAIL FROM:<a@b.example> HOLDFOR=3600", "555 5.5.4 "),
+        (b"MAIL FROM:<a@b.example> MT-PRIORITY=10", "501 5.5.2 "),
         (b"MAIL FROM:<a@b.example> XYZZY=", "501 5.5.4 "),
         (b"NO\0OP", "500 5.5.2 "),
         (b"NO\rOP", BARE),
@@ -207,8 +211,8 @@ def test_refusals_of_the_shell_count_as_errors_and_an_accepted_message_takes_the
     ("start", "limit"),
     [
         (b"NOOP ", 512),
-        (b"RCPT TO:<bob@company.com.example> X=", 512 + 536),
-        (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 116 + 16 + 459),
+        (b"RCPT TO:<bob@company.com.example> X=", 512 + 536 + 33),
+        (b"MAIL FROM:<a@b.example> X=", 512 + 26 + 116 + 16 + 17 + 15 + 459),
     ],
     ids=["NOOP", "RCPT", "MAIL"],
 )

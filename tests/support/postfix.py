@@ -59,11 +59,11 @@ MAIN = {
 class Postfix:
     """Start it, talk to `port`, read `log()`, `stop()`."""
 
-    def __init__(self, settings: Mapping[str, str], hostname: str = "postfix.example") -> None:
+    def __init__(self, settings: Mapping[str, str], hostname: str = "postfix.example", port: int = 0) -> None:
         # Its daemons run as user postfix: the folder must be one that this user can enter.
         self.folder = Path(tempfile.mkdtemp(prefix="purport-postfix-", dir="/var/tmp"))
         self.folder.chmod(0o755)
-        self.port = free_port()
+        self.port = port or free_port()
         self.config = self.folder / "etc"
         self.queue = self.folder / "queue"
         data = self.folder / "data"

@@ -94,6 +94,13 @@ async def acknowledged(queue: Queue) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def scheduled(queue: Queue) -> None:
+    """S3, of messages that are to be sent later: the 250 was sent."""
+    sent = [await queue.accept(queue.message(body=octets(size), release_at=NOW + 3600)) for size in SIZES]
+    tell(sent, acknowledged=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def leased(queue: Queue) -> None:
     """S4: a worker has claimed the messages."""
     sent = await accepted(queue)
@@ -142,7 +149,7 @@ async def done(queue: Queue) -> None:
 
 STATES: dict[str, Callable[[Queue], Awaitable[None]]] = {
     state.__name__: state
-    for state in (spooling, synced, committed, acknowledged, leased, recorded, recording, reported, done)
+    for state in (spooling, synced, committed, acknowledged, scheduled, leased, recorded, recording, reported, done)
 }
 
 

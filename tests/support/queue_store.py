@@ -44,6 +44,8 @@ class Queue:
         reverse_path: ReversePath = ALICE,
         parameters: Parameters | None = None,
         held: bool = False,
+        priority: int = 0,
+        release_at: float = 0.0,
     ) -> QueuedMessage:
         """A message that is not in the store yet, its body spooled in pieces."""
         spool = self.store.spool()
@@ -57,9 +59,11 @@ class Queue:
             TRACE,
             self.store.body(spool),
             recipients(*(local_parts or ("bob",))),
-            NOW + 432_000,
+            (release_at or NOW) + 432_000,
             1,
             held,
+            priority,
+            release_at,
         )
 
     def report(self, body: bytes = HEADER) -> QueuedMessage:

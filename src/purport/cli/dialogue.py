@@ -128,9 +128,10 @@ class Dialogue:
                 self._send_message(connection)
             elif isinstance(event, Unusable):
                 self.reply = event.reply
-            elif isinstance(event, Finished) and event.transaction.local and not session.closed:
+            elif isinstance(event, Finished) and not session.closed:
                 # What no command can say to this server, such as an address with letters beyond ASCII.
-                self._shown.line(ERROR, f"Not sent: {event.transaction.replies[0]}")
+                for number in sorted(event.transaction.unsendable) or [0] * event.transaction.local:
+                    self._shown.line(ERROR, f"Not sent: {event.transaction.replies[number]}")
         if session.idle and self._begun:
             session.quit()
         for command in session.to_send():

@@ -79,11 +79,14 @@ def as_object(entry: Entry) -> dict[str, object]:
             {"address": one.address, **({"delay_reason": one.delay_reason} if one.delay_reason else {})}
             for one in entry.recipients
         ],
+        **({"priority": entry.priority} if entry.priority else {}),
+        **({"release_time": int(entry.release_at)} if entry.release_at else {}),
     }
 
 
 def _show_entries(entries: Iterable[Entry]) -> None:
-    """As `mailq` has it: a * behind the id of a message that is being delivered, a ! behind that of a held one."""
+    """As `mailq` has it: a * behind the id of a message that is being delivered, a ! behind that of a held one; a +
+    behind that of one that waits for its release."""
     count = size = 0
     for entry in entries:
         if not count:
@@ -95,13 +98,22 @@ def _show_entries(entries: Iterable[Entry]) -> None:
 
 
 def _show_entry(entry: Entry) -> None:
-    mark = {"active": "*", "hold": "!"}.get(entry.queue_name.value, " ")
-    arrived = f"{datetime.fromtimestamp(entry.arrival_time, UTC):%Y-%m-%d %H:%M:%S}"
-    click.echo(f"{entry.queue_id}{mark} {entry.message_size:8} {arrived}  {safe(entry.sender) or '<>'}")
+    mark = {"active": "*", "hold": "!", "scheduled": "+"}.get(entry.queue_name.value, " ")
+    click.echo(
+        f"{entry.queue_id}{mark} {entry.message_size:8} {_moment(entry.arrival_time)}  {safe(entry.sender) or '<>'}"
+    )
+    if entry.release_at:
+        click.echo(f"{'':{INDENT}}(to be released at {_moment(entry.release_at)} UTC)")
+    if entry.priority:
+        click.echo(f"{'':{INDENT}}(priority {entry.priority})")
     for one in entry.recipients:
         if one.delay_reason:
             click.echo(f"{'':{INDENT}}({safe(one.delay_reason)})")
         click.echo(f"{'':{INDENT}}{safe(one.address)}")
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 @command.command("show")
@@ -121,8 +133,7 @@ def show(queue_id: str, as_json: bool, config: str | None) -> None:
         return
     _show_entry(detail.entry)
     for one in detail.recipients:
-        due = f"{datetime.fromtimestamp(one.due_at, UTC):%Y-%m-%d %H:%M:%S}"
-        state = "being delivered" if one.leased else f"due {due} UTC"
+        state = "being delivered" if one.leased else f"due {_moment(one.due_at)} UTC"
         click.echo(f"\n<{safe(one.address)}> by {safe(one.next_hop)}: {one.attempts} attempts, {state}")
         if one.last_reply:
             click.echo(f"  last: {safe(one.last_host)} {safe(one.last_reply)}")
@@ -167,8 +178,8 @@ def hold(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
 @json_option
 @config_option
 def release(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
-    """End a hold."""
-    _change(config, as_json, queue_ids, "released", lambda operator, ids: operator.release(ids))
+    """End a hold. A message that is named, and waits for the time of its release instead, is sent now."""
+    _change(config, as_json, queue_ids, "released", lambda operator, ids: operator.release(ids, time.time()))
 
 
 @command.command("retry")
@@ -176,7 +187,7 @@ def release(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> No
 @json_option
 @config_option
 def retry(queue_ids: tuple[str, ...], as_json: bool, config: str | None) -> None:
-    """Try messages now."""
+    """Try messages now, but those that are to be released later."""
     _change(config, as_json, queue_ids, "due now", lambda operator, ids: operator.retry(ids, time.time()))
 
 

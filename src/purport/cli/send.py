@@ -8,8 +8,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -27,6 +28,7 @@ from purport.cli.exits import (
 if TYPE_CHECKING:
     from purport.cli.dialogue import Shown
     from purport.mail.address import Mailbox
+    from purport.mail.envelope import Parameter, Parameters
     from purport.smtp.extension import Outgoing
 
 PORT: Final = 25
@@ -63,6 +65,13 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--add-header", "added", multiple=True, metavar="'NAME: VALUE'", help="A field to put on top.")
 @click.option("--submitter", metavar="ADDRESS", help="Name this submitter, not the header's responsible address.")
+@click.option("--deliver-by", metavar="'SECONDS;R|N[T]'", help="Have it delivered in time, or returned or told of.")
+@click.option(
+    "--valid-since", metavar="TIME[;C]", help="Deliver to those alone who have had their mailboxes since then."
+)
+@click.option("--priority", type=click.IntRange(-9, 9), help="How urgent the message is (MT-PRIORITY).")
+@click.option("--hold-for", type=click.IntRange(1, 999_999_999), metavar="SECONDS", help="Have it held so long.")
+@click.option("--hold-until", metavar="TIME", help="Have it held until then, such as 2026-12-01T08:00:00Z.")
 @click.option("--quit-after", type=click.Choice(["connect", "helo", "mail", "rcpt"], case_sensitive=False))
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS")
 @click.option("--suppress-data", "--hide-data", "suppress_data", is_flag=True, help="Do not show the message.")
@@ -82,6 +91,11 @@ def command(
     headers: tuple[str, ...],
     added: tuple[str, ...],
     submitter: str | None,
+    deliver_by: str | None,
+    valid_since: str | None,
+    priority: int | None,
+    hold_for: int | None,
+    hold_until: str | None,
     quit_after: str | None,
     timeout: float,
     suppress_data: bool,
@@ -95,18 +109,26 @@ def command(
     from purport.cli.dialogue import Broken, Dialogue
     from purport.mail.envelope import Recipient
     from purport.smtp.client import Transaction
+    from purport.smtp.extensions.deliverby import BY
+    from purport.smtp.extensions.rrvs import RRVS
 
     hello_domain = helo or our_name()
     if not (hello_domain.isascii() and hello_domain.isprintable()):
         raise Failure(f"--helo: {hello_domain} cannot stand in a command", EX_USAGE)
     reverse_path = reverse_path_of(sender if sender is not None else f"{getpass.getuser()}@{hello_domain}")
     named = None if submitter is None else mailbox_of(submitter)
+    hold = hold_of(hold_for, hold_until)
+    if hold is not None and not str(reverse_path):  # RFC 4865 section 5.1.1
+        raise Failure("a message with the null reverse-path is not held", EX_USAGE)
     fields = [*map(parse_field, headers), *fields_of(context.args)]
     author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
     octets = message(data, body, fields, [parse_field(field) for field in added], author, to, hello_domain)
     host, number = place_of(server, port)
-    recipients = [Recipient(forward_path_of(path.strip())) for address in to for path in address.split(",")]
-    transaction = Transaction(reverse_path, recipients, outgoing(octets, named))
+    required = parameters_of(RRVS, "--valid-since", valid_since)
+    recipients = [Recipient(forward_path_of(path.strip()), required) for address in to for path in address.split(",")]
+    asked = parameters_of(BY, "--deliver-by", deliver_by)
+    described = replace(outgoing(octets, named), parameters=asked, priority=priority, hold=hold)
+    transaction = Transaction(reverse_path, recipients, described)
     dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), (quit_after or "").lower())
     source = None if local_interface is None else (local_interface, 0)
     try:
@@ -173,6 +195,34 @@ def outgoing(octets: bytes, submitter: Mailbox | None) -> Outgoing:
 
     pra = submitter or purported_responsible_address(octets).address
     return Outgoing(len(octets), pra, not octets.isascii())
+
+
+def parameters_of(parameter: Parameter[Any], option: str, value: str | None) -> Parameters:
+    """The parameter that an option means, as it is written there. Raises Failure."""
+    from purport.mail.envelope import NO_PARAMETERS, Parameters
+
+    if value is None:
+        return NO_PARAMETERS
+    try:
+        parameter.decode(value.encode("ascii"))
+    except ValueError as error:
+        raise Failure(f"{option}: {error}", EX_USAGE) from error
+    return Parameters(((parameter.keyword, value.encode("ascii")),))
+
+
+def hold_of(seconds: int | None, moment: str | None) -> tuple[str, bytes] | None:
+    """The parameter of MAIL that --hold-for or --hold-until means. Raises Failure."""
+    from purport.smtp.extensions.futurerelease import HOLDFOR, HOLDUNTIL
+
+    if seconds is not None and moment is not None:
+        raise Failure("--hold-for or --hold-until, not both", EX_USAGE)
+    if moment is not None:
+        try:
+            HOLDUNTIL.decode(moment.encode("ascii"))
+        except ValueError as error:
+            raise Failure(f"--hold-until: {error}", EX_USAGE) from error
+        return HOLDUNTIL.keyword, moment.encode("ascii")
+    return None if seconds is None else (HOLDFOR.keyword, b"%d" % seconds)
 
 
 def parse_field(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rich import box
@@ -15,7 +16,7 @@ from purport.mail.text import safe
 if TYPE_CHECKING:
     from purport.queue.operator import Entry
 
-STYLES: Final = {"active": "green", "deferred": "yellow", "hold": "magenta"}
+STYLES: Final = {"active": "green", "deferred": "yellow", "hold": "magenta", "scheduled": "cyan"}
 UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))  # seconds
 
 
@@ -34,6 +35,12 @@ def show_queue(entries: Sequence[Entry], now: float, console: Console | None = N
     for entry in entries:
         state = entry.queue_name.value
         people = Text(safe(entry.sender) or "<>")
+        if entry.release_at:
+            people.append(
+                f"\n  to be released at {datetime.fromtimestamp(entry.release_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            )
+        if entry.priority:
+            people.append(f"\n  priority {entry.priority}")
         for one in entry.recipients:
             people.append(f"\n  {safe(one.address)}")
             if one.delay_reason:

@@ -11,9 +11,11 @@ from purport.config.schema import Settings
 from purport.mail.address import parse_forward_path
 from purport.mail.domain import a_label_form, is_domain_name
 from purport.smtp.extensions import ALL
+from purport.smtp.extensions.etrn import QUEUE
 
 BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 FIXED: Final = re.compile(r"smtp:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+EVERYBODY: Final = "*"  # in a table by local parts: all that are not named
 LATER: Final = ("lmtp:",)  # routes of the settings' contract that this release does not know
 PROCESSES: Final = 1  # one process serves all listeners
 
@@ -52,6 +54,13 @@ def check(settings: Settings) -> None:
     _check_listeners(settings)
     _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "mx"))
     _check_networks(("relay", "networks"), settings.relay.networks)
+    _check_names(("relay", "rrvs_field"), settings.relay.rrvs_field)
+    for number, table in enumerate(settings.etrn):
+        _check_networks(("etrn", number, "networks"), table.networks)
+        _check_names(("etrn", number, "domains"), table.domains)
+        if table.queue and QUEUE.fullmatch(table.queue) is None:
+            raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
+    _check_networks(("priority", "networks"), settings.priority.networks)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 
@@ -84,6 +93,23 @@ def _check_domains(settings: Settings) -> None:
         seen[name] = number
         _check_mailboxes(("domain", number, "mailboxes"), domain.mailboxes or [])
         _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", "smtp:HOST:PORT", "mx"))
+        _check_owners(("domain", number, "since"), [name for name in domain.since if name != EVERYBODY])
+
+
+def _check_names(path: Path, domains: list[str]) -> None:
+    for number, domain in enumerate(domains):
+        try:
+            a_label_form(domain)
+        except ValueError as error:
+            raise Wrong((*path, number), f"{_quoted(domain)} is no domain name") from error
+
+
+def _check_owners(path: Path, mailboxes: list[str]) -> None:
+    for local_part in mailboxes:
+        try:
+            local_part_of(local_part)
+        except ValueError:
+            raise Wrong((*path, local_part), f"{_quoted(local_part)} is no local part") from None
 
 
 def _check_mailboxes(path: Path, mailboxes: list[str]) -> None:

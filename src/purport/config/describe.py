@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -21,7 +22,11 @@ GIVEN: Final = {
 # Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
 COMMENTED: Final = frozenset(("certificate",))
 # What the sample shows for a key that is left out by default.
-SHOWN: Final = {"domain.mailboxes": ["bob", "postmaster"]}
+SHOWN: Final = {
+    "domain.mailboxes": ["bob", "postmaster"],
+    "domain.since": {"bob": datetime(2024, 1, 1, tzinfo=UTC)},
+    "domain.domain_since": datetime(2020, 1, 1, tzinfo=UTC),
+}
 
 
 def sample() -> str:
@@ -110,7 +115,9 @@ def toml(value: object) -> str:
         return msgspec.json.encode(value).decode()
     if isinstance(value, list):
         return "[" + ", ".join(toml(item) for item in value) + "]"
-    return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f" {name} = {toml(item)}" for name, item in value.items()) + " " * bool(value) + "}"
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)
 
 
 def _header(field: inspect.Field) -> str:

@@ -31,6 +31,7 @@ MISSING: Final = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 ENUM: Final = re.compile(r"Invalid enum value '(?P<value>.*)'", re.DOTALL)
 TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`]*)`")
 LIMIT: Final = re.compile(r"Expected `(?P<kind>\w+)` (?P<length>of length )?(?P<sign>[<>]=?) (?P<limit>[-\w.+]+)")
+NO_ZONE: Final = "Expected `datetime` with a timezone component"
 PART: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 TYPES: Final = {
@@ -40,6 +41,8 @@ TYPES: Final = {
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
+    "datetime": "a date and time such as 2024-01-01T00:00:00Z",
+    "date": "a date",
 }
 SIGNS: Final = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 
@@ -168,6 +171,8 @@ def _expected(told: str) -> str:
         if wrong["length"]:
             return "must not be empty"
         return f"must be {SIGNS[wrong['sign']]} {wrong['limit'].removesuffix('.0')}"
+    if told == NO_ZONE:
+        return "must have a time zone, such as the Z of 2024-01-01T00:00:00Z"
     return told[:1].lower() + told[1:]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ MANY: Final = 1_000_000_000_000
 
 Seconds = Annotated[float, Meta(gt=0, le=YEAR)]
 Count = Annotated[int, Meta(ge=1, le=MANY)]
+Moment = Annotated[datetime, Meta(tz=True)]  # as TOML writes it: 2024-01-01T00:00:00Z
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,13 +57,27 @@ class Domain(Table, frozen=True):
         list[str] | None, Meta(description="its local parts; left out: every local part exists. postmaster always does")
     ] = None
     deliver: Annotated[str, Meta(description='"maildir", "smtp:HOST:PORT" or "mx"')] = "maildir"
+    since: Annotated[
+        dict[str, Moment],
+        Meta(
+            description="when mailboxes went to their present owners, by local part, for senders who ask (RRVS): "
+            '1970-01-01T00:00:00Z for one that never had another; "*" for all that are not named. '
+            "What is not known is refused to RRVS; where nothing is, the header field is not looked at"
+        ),
+    ] = {}
+    domain_since: Annotated[
+        Moment | None, Meta(description="when the domain went to its present owner, if it had another before")
+    ] = None
 
 
 class Listener(Table, frozen=True):
     """An address to listen on."""
 
     bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
-    service: Annotated[Literal["mx"], Meta(description="what is spoken there: mx is SMTP between servers")] = "mx"
+    service: Annotated[
+        Literal["mx", "submission"],
+        Meta(description="what is spoken there: mx is SMTP between servers, submission takes mail from users"),
+    ] = "mx"
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
@@ -137,9 +153,45 @@ class Queue(Table, frozen=True):
     min_backoff: Annotated[Seconds, Meta(description="seconds to the second attempt")] = 300.0
     max_backoff: Annotated[Seconds, Meta(description="most seconds between attempts")] = 4000.0
     lifetime: Annotated[Seconds, Meta(description="seconds until an undelivered message is returned")] = 432_000.0
+    least_by_time: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=999_999_999,
+            description="the least seconds for a message that its sender wants back after them (DELIVERBY); 0: any",
+        ),
+    ] = 0
     warn_after: Annotated[
         float, Meta(ge=0, le=YEAR, description="seconds until a sender is told that a message waits; 0: never")
     ] = 14_400.0
+
+
+class Priority(Table, frozen=True):
+    """Which message goes first (MT-PRIORITY, RFC 6710)."""
+
+    policy: Annotated[
+        Literal["", "MIXER", "STANAG4406", "NSEP"],
+        Meta(description="the Priority Assignment Policy that is named in the EHLO reply; empty: none is"),
+    ] = "MIXER"
+    networks: Annotated[
+        list[str],
+        Meta(
+            description="networks of clients that may ask for more than 0, besides those that log in or are in "
+            "relay.networks; for all others more than 0 is 0"
+        ),
+    ] = []
+    highest: Annotated[int, Meta(ge=0, le=9, description="the most that any of them gets")] = 9
+
+
+class FutureRelease(Table, frozen=True):
+    """Messages that are to be sent later (FUTURERELEASE, RFC 4865); on submission listeners alone."""
+
+    max_seconds: Annotated[int, Meta(ge=0, le=YEAR, description="for how long a message may be held; 0: none is")] = (
+        2_592_000
+    )
+
+    per_sender: Annotated[Count, Meta(description="messages of one reverse-path that wait for their time")] = 100
+    total: Annotated[Count, Meta(description="messages of all senders that do")] = 10_000
 
 
 class Relay(Table, frozen=True):
@@ -148,6 +200,22 @@ class Relay(Table, frozen=True):
     default: Annotated[str, Meta(description='"mx" or "smtp:HOST:PORT"')] = "mx"
     networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
     concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
+    rrvs_field: Annotated[
+        list[str],
+        Meta(
+            description="domains whose servers are known to obey the field Require-Recipient-Valid-Since: it is added "
+            "for a recipient there whose sender allows that (RRVS with ;C), where the next hop lacks RRVS"
+        ),
+    ] = []
+
+
+class Etrn(Table, frozen=True):
+    """Clients that may start the delivery of what waits for their domains (ETRN, RFC 1985)."""
+
+    networks: Annotated[list[str], Meta(description="networks of the clients; to no other ETRN is offered")] = []
+    domains: Annotated[list[str], Meta(description="what they may ask for, all domains below these included")] = []
+    queue: Annotated[str, Meta(description="a name for all of it: ETRN #NAME")] = ""
+    seconds: Annotated[Seconds, Meta(description="seconds until a client may ask for the same again")] = 60.0
 
 
 class Ledger(Table, frozen=True):
@@ -174,7 +242,10 @@ class Settings(Table, frozen=True):
     spf: Spf = field(default_factory=Spf)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
+    priority: Priority = field(default_factory=Priority)
+    future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
+    etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
 

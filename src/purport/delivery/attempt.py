@@ -15,16 +15,20 @@ from typing import Final, Protocol, final
 
 from purport.delivery.content import Content
 from purport.delivery.failure import Judgement
+from purport.delivery.valid_since import NO_EDIT, Edit, edit_for
 from purport.mail.header import header_ends
 from purport.mail.reply import Reply, reply
+from purport.mail.valid_since import without
 from purport.net.listener import send_at_once
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
 from purport.smtp.extension import Outgoing
+from purport.smtp.extensions.deliverby import EXTENSION as DELIVERBY
 from purport.smtp.extensions.dsn import EXTENSION as DSN
 from purport.smtp.extensions.limits import EXTENSION as LIMITS
 from purport.smtp.extensions.limits import NO_LIMITS
 from purport.smtp.extensions.limits import read as read_limits
+from purport.smtp.extensions.rrvs import EXTENSION as RRVS
 from purport.smtp.extensions.submitter import SUBMITTER
 
 PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
@@ -73,6 +77,7 @@ class Answer:
     transcript: str = ""
     local: bool = False  # the reply is ours, about that host
     reports: bool = False  # the host offers DSN: it reports what becomes of what it took (RFC 3461 section 5.2.1)
+    keeps_time: bool = False  # the host offers DELIVERBY (RFC 2852)
 
 
 class Settle(Protocol):
@@ -85,7 +90,18 @@ class Settle(Protocol):
 class Job:
     """A message for some of its recipients, all with one next hop, until each of them is settled."""
 
-    __slots__ = ("content", "held", "message", "next_hop", "recipients", "restarts", "settle", "tried")
+    __slots__ = (
+        "content",
+        "edit",
+        "held",
+        "message",
+        "next_hop",
+        "rank",
+        "recipients",
+        "restarts",
+        "settle",
+        "tried",
+    )
 
     def __init__(
         self,
@@ -100,19 +116,27 @@ class Job:
         self.next_hop = next_hop
         self.content = content
         self.settle = settle
+        self.edit = NO_EDIT  # of the transaction that is under way
         self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
         self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
         self.restarts = 0  # how often a connection ended before it said a word about the message
+        self.rank = 0.0  # its place among those that wait for the same next hop: the lowest goes first
 
     def part(self, recipients: Sequence[QueuedRecipient]) -> Job:
         """A job for some of the recipients; what hosts said so far is known to it too."""
         job = Job(self.message, recipients, self.next_hop, self.content, self.settle)
-        job.tried, job.held = self.tried, self.held
+        job.tried, job.held, job.rank = self.tried, self.held, self.rank
         return job
 
 
 class Owner(Protocol):
     """Whom a connection asks for work and tells what became of it."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    def obeys_field(self, domain: str) -> bool:
+        """Whether the servers of a domain are known to obey Require-Recipient-Valid-Since (RFC 7293 section 6.1)."""
 
     def opened(self, connection: Connection) -> None:
         """The server is ready for transactions."""
@@ -195,6 +219,11 @@ class Connection(asyncio.Protocol):
     def reports(self) -> bool:
         """Whether the host reports what becomes of what it took."""
         return DSN.keyword in self._session.offers
+
+    @property
+    def keeps_time(self) -> bool:
+        """Whether the host keeps the time that a message is to be delivered in."""
+        return DELIVERBY.keyword in self._session.offers
 
     def room(self, recipients: Sequence[QueuedRecipient]) -> Sequence[QueuedRecipient]:
         """As many of a job's recipients as the next transaction may have (RFC 9422)."""
@@ -293,7 +322,8 @@ class Connection(asyncio.Protocol):
             self._pieces = None  # of a message that was refused before its end
             self._owner.settled(self, self._jobs.pop(transaction), transaction)
         elif isinstance(event, GoAhead):
-            self._send_message(self._jobs[event.transaction].message)
+            job = self._jobs[event.transaction]
+            self._send_message(job.message, job.edit)
         elif isinstance(event, Ready):
             self.opened = True
             self.limits = read_limits(self._session.offers.get(LIMITS.keyword))
@@ -304,11 +334,14 @@ class Connection(asyncio.Protocol):
     def _begin(self, job: Job) -> None:
         message = job.message
         content = job.content
+        job.edit = self._edit(job)
         outgoing = Outgoing(
-            len(message.trace) + message.body.size,
+            len(message.trace) + message.body.size + job.edit.octets,
             content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
             message.parameters,
+            priority=message.priority,
+            age=self._owner.now() - message.arrived_at,
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job
@@ -317,17 +350,29 @@ class Connection(asyncio.Protocol):
             self.domains.update(recipient.forward_path.domain.lower() for recipient in job.recipients)
         self._session.begin(transaction)
 
-    def _send_message(self, message: QueuedMessage) -> None:
+    def _edit(self, job: Job) -> Edit:
+        """What is done to the message for this host; nothing where neither it nor its recipient asks for that."""
+        message, recipients = job.message, job.recipients
+        if not message.parameters.items and not recipients[0].parameters.items:
+            return NO_EDIT
+        offered = RRVS.keyword in self._session.offers
+        return edit_for(message, recipients, job.content.beginning, offered=offered, obeyed=self._owner.obeys_field)
+
+    def _send_message(self, message: QueuedMessage, edit: Edit) -> None:
         """Our trace fields, then the body: at once from memory, piece by piece from disk. In chunks the header is the
         first one."""
         session = self._session
         octets = message.body.octets()
+        head = message.trace + edit.field
         if octets is None:
-            self._pieces = _header_first(message.trace, message.body.pieces(PIECE))
+            pieces = message.body.pieces(PIECE)
+            self._pieces = _header_first(head, without(pieces, edit.left_out) if edit.left_out else pieces)
             self._send_piece_soon()
             return
+        if edit.left_out:
+            octets = b"".join(without((octets,), edit.left_out))
         end = max(header_ends(octets), 0) if session.chunking else 0
-        session.send_data(message.trace + octets[:end])
+        session.send_data(head + octets[:end])
         session.send_data(octets[end:])
         session.end_data()
 

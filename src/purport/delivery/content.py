@@ -14,10 +14,10 @@ from purport.queue.store import Body, QueuedMessage
 class Content:
     """Made once for a message, used for all its next hops."""
 
-    __slots__ = ("_beginning", "_known", "_responsible", "eightbit")
+    __slots__ = ("_known", "_responsible", "beginning", "eightbit")
 
     def __init__(self, beginning: bytes, *, eightbit: bool) -> None:
-        self._beginning = beginning  # of the body: at least the header, or as much of it as is read
+        self.beginning = beginning  # of the body: at least the header, or as much of it as is read
         self._known = False
         self._responsible: Mailbox | None = None
         self.eightbit = eightbit  # whether there are octets above 127, in our trace fields too
@@ -27,7 +27,7 @@ class Content:
         section 4.1): never the value that the message came with, which may be about another header."""
         if not self._known:
             self._known = True
-            header = read_header(trace + self._beginning[:HEADER_LIMIT])
+            header = read_header(trace + self.beginning[:HEADER_LIMIT])
             self._responsible = purported_responsible_address(header).address
         return self._responsible
 

@@ -9,17 +9,21 @@ that is done again after a crash replaces the file that the first one may have l
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final, final
 
+from purport.delivery.valid_since import cuts_for_mailbox
 from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.trace import delivered_to, return_path
+from purport.mail.valid_since import without
 from purport.queue.store import QueuedMessage
 from purport.smtp.extensions.binarymime import is_binary
 
@@ -35,17 +39,19 @@ class Drop:
     message: QueuedMessage
     number: int  # of the recipient in the envelope
     forward_path: Mailbox
+    before: float = math.inf  # seconds since 1970: from then on it is not put there any more (RFC 2852)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a message could not be put there; `full` where the disk has no room."""
+    """Why a message could not be put there; `full` where the disk has no room, `late` where its time is over."""
 
     reason: str
     full: bool
+    late: bool = False
 
 
-def deliver_many(root: Path, drops: Sequence[Drop]) -> list[Failure | None]:
+def deliver_many(root: Path, drops: Sequence[Drop], clock: Callable[[], float] = time.time) -> list[Failure | None]:
     """Put every message into its mailbox below `root`; None stands for each that is safe. Blocks on the disk.
 
     All are written before the first is synced, so that the file system needs few steps of its journal for them, and
@@ -53,11 +59,11 @@ def deliver_many(root: Path, drops: Sequence[Drop]) -> list[Failure | None]:
     """
     outcomes: list[Failure | None] = []
     for begin in range(0, len(drops), OPEN_FILES):
-        outcomes += _deliver(root, drops[begin : begin + OPEN_FILES])
+        outcomes += _deliver(root, drops[begin : begin + OPEN_FILES], clock)
     return outcomes
 
 
-def _deliver(root: Path, drops: Sequence[Drop]) -> list[Failure | None]:
+def _deliver(root: Path, drops: Sequence[Drop], clock: Callable[[], float]) -> list[Failure | None]:
     outcomes: list[Failure | None] = [None] * len(drops)
     letters: list[tuple[int, Letter]] = []
     for number, drop in enumerate(drops):
@@ -68,7 +74,7 @@ def _deliver(root: Path, drops: Sequence[Drop]) -> list[Failure | None]:
     folders: dict[Path, list[int]] = {}
     for number, letter in letters:
         try:
-            letter.put()
+            letter.put(clock)
         except OSError as error:
             outcomes[number] = _failure(error)
         else:
@@ -110,11 +116,12 @@ def file_name(drop: Drop) -> str:
 class Letter:
     """A message on its way: written into tmp when it is made, in its mailbox after `put`."""
 
-    __slots__ = ("_file", "_final", "_temporary", "mailbox")
+    __slots__ = ("_before", "_file", "_final", "_temporary", "mailbox")
 
     def __init__(self, mailbox: Path, drop: Drop) -> None:
         """Raises OSError, and leaves nothing behind."""
         name = file_name(drop)
+        self._before = drop.before
         self.mailbox = mailbox
         self._temporary, self._final = mailbox / "tmp" / name, mailbox / "new" / name
         try:
@@ -125,11 +132,15 @@ class Letter:
         message = drop.message
         head = return_path(message.reverse_path) + delivered_to(drop.forward_path) + message.trace
         try:
+            body, pieces = message.body.octets(), message.body.pieces()
+            left_out = cuts_for_mailbox(message)
+            if left_out:
+                body, pieces = None, without(pieces, left_out)
             _write(
                 self._file.fileno(),
                 head,
-                message.body.octets(),
-                message.body.pieces(),
+                body,
+                pieces,
                 as_it_is=is_binary(message.parameters),
             )
             _begin_to_sync(self._file.fileno())
@@ -137,11 +148,14 @@ class Letter:
             self._drop()
             raise
 
-    def put(self) -> None:
-        """Sync it and move it into new; the folder is still to be synced. Raises OSError, and leaves nothing behind."""
+    def put(self, clock: Callable[[], float]) -> None:
+        """Sync it and move it into new, unless it is late by then; the folder is still to be synced. Raises OSError,
+        and leaves nothing behind."""
         try:
             os.fsync(self._file.fileno())
             self._file.close()
+            if self._before < math.inf and clock() >= self._before:
+                raise OSError(errno.ETIME, "delivery time expired")
             self._temporary.rename(self._final)
         except OSError:
             self._drop()
@@ -207,4 +221,4 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _failure(error: OSError) -> Failure:
-    return Failure(error.strerror or str(error), error.errno in FULL)
+    return Failure(error.strerror or str(error), error.errno in FULL, error.errno == errno.ETIME)

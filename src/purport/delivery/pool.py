@@ -1,16 +1,22 @@
 """Open connections and limits per destination (RFC 5321 section 4.5.4.1, section 4.5.4.2).
 
-A destination is a next hop. Jobs wait in its queue; a connection that becomes free takes the oldest one it may
+A destination is a next hop. Jobs wait in its queue; a connection that becomes free takes the first one it may
 take; where none is free another is opened, up to the limits. A destination whose hosts cannot be reached again and
 again is left alone for a while, and its mail is deferred without trying.
+
+The first is the one of the lowest rank (`queue/schedule.py`): the oldest, unless priorities were named. Where there are
+no more connections to be had the destinations wait in the same order, and one whose next job is of a higher rank than
+that of another gives a connection up for it, at the end of a transaction (RFC 6710 appendix D.2).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -18,7 +24,9 @@ from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.failure import Judgement, judge, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.dns.lookup import Resolver, run
+from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
+from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import ClientSession, Stage, Transaction
 from purport.smtp.extension import Extension
@@ -28,6 +36,10 @@ RESTARTS: Final = 2  # a server may end a used connection at any time, and a mes
 QUIET: Final = 5.0  # seconds until another connection is tried beside those that work
 TICK: Final = 0.25  # of the shortest patience: how late a deadline may be seen
 LONGEST_TICK: Final = 1.0  # seconds
+# By how much a job of another destination has to be before ours until a connection is given up for it: less than a step
+# of priority, and so much that two destinations do not take the connection from each other for each message.
+AHEAD: Final = STEP / 2
+NO_RANK: Final = float("inf")  # of who waits for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class PoolSettings:
     failures: int = 2  # connection failures in a row until a destination is left alone
     pause: float = 300.0  # seconds for which it is
     port: int = SMTP_PORT  # where the hosts of MX records listen
+    # Domains whose servers obey Require-Recipient-Valid-Since (RFC 7293 section 6.1): A-labels, lower case.
+    field_domains: frozenset[str] = frozenset()
 
 
 class Refused(Exception):
@@ -89,6 +103,27 @@ class Destination:
         self.forget_at = 0.0  # when the failures are
         self.last_refusal: Refused | None = None
 
+    def append(self, job: Job) -> None:
+        """A job behind all of its rank."""
+        queue = self.queue
+        if not queue or queue[-1].rank <= job.rank:
+            queue.append(job)
+        else:
+            queue.insert(bisect_right(queue, job.rank, key=rank_of), job)
+
+    def give_back(self, job: Job) -> None:
+        """A job that was taken before, before all of its rank."""
+        queue = self.queue
+        if not queue or job.rank <= queue[0].rank:
+            queue.appendleft(job)
+        else:
+            queue.insert(bisect_left(queue, job.rank, key=rank_of), job)
+
+    @property
+    def rank(self) -> float:
+        """That of its next job."""
+        return self.queue[0].rank if self.queue else NO_RANK
+
     @property
     def forgettable(self) -> bool:
         """Whether nothing would be lost without it."""
@@ -109,6 +144,7 @@ class Pool:
         patience: Patience,
         ourselves: frozenset[str] = frozenset(),
         shuffle: Callable[[list[str]], None] = random.shuffle,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._hostname = hostname
         self._ourselves = ourselves | {hostname.lower()}
@@ -118,11 +154,13 @@ class Pool:
         self._connect_patience = patience.connect
         self._patience = patience.by_stage()
         self._shuffle = shuffle
+        self.now = clock  # seconds since 1970
         self._loop = asyncio.get_running_loop()
         self._destinations: dict[str, Destination] = {}
         self._where: dict[Connection, Destination] = {}  # every connection, from its first octet on
         self._greeted: dict[Connection, asyncio.Future[None]] = {}  # those that the server has not greeted yet
         self._waiting: dict[Destination, None] = {}  # wanted a connection when the total was reached
+        self._ranked = False  # whether a job with a priority came since nobody was waiting
         self._opening: set[asyncio.Task[None]] = set()
         self._count = 0  # connections and attempts to make one
         self._closing = False
@@ -142,12 +180,18 @@ class Pool:
             given = reply(450, refusal.reply.status, f"Delivery temporarily suspended: {refusal.reply}")
             settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, "", local=True))
             return
-        destination.queue.append(job)
+        priority = job.message.priority
+        if priority:
+            self._ranked = True
+        job.rank = rank(self._loop.time(), priority)
+        destination.append(job)
         self._serve(destination)
 
-    def revive(self) -> None:
-        """Destinations that were left alone are tried again."""
+    def revive(self, next_hops: Container[str] | None = None) -> None:
+        """Destinations that were left alone are tried again: these, or all."""
         for destination in self._destinations.values():
+            if next_hops is not None and destination.next_hop not in next_hops:
+                continue
             destination.failures = 0
             destination.dead_until = destination.quiet_until = 0.0
 
@@ -195,6 +239,10 @@ class Pool:
         if not greeted.done():
             greeted.set_result(None)
 
+    def obeys_field(self, domain: str) -> bool:
+        """Whether the servers of a domain are known to obey Require-Recipient-Valid-Since."""
+        return normal_domain(domain) in self._settings.field_domains
+
     def refused(self, connection: Connection, stage: Stage, given: Reply) -> None:
         """The server is not."""
         greeted = self._greeted.pop(connection, None)
@@ -202,9 +250,12 @@ class Pool:
             greeted.set_exception(Refused(stage, given, connection.label))
 
     def next_job(self, connection: Connection) -> Job | None:
-        """The oldest job that this connection's host was not tried for."""
+        """The first job that this connection's host was not tried for."""
         destination = self._where[connection]
         if self._closing or connection.transactions >= min(self._settings.reuse, connection.limits.mails):
+            connection.quit()
+            return None
+        if self._ranked and self._waiting and min(map(rank_of, self._waiting)) + AHEAD < destination.rank:
             connection.quit()
             return None
         queue = destination.queue
@@ -229,7 +280,7 @@ class Pool:
         """The part of a job that fits into a transaction; the rest is the next in the queue."""
         chosen = {recipient.number for recipient in fitting}
         rest = [recipient for recipient in job.recipients if recipient.number not in chosen]
-        destination.queue.appendleft(job.part(rest))
+        destination.give_back(job.part(rest))
         return job.part(fitting)
 
     def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
@@ -237,21 +288,24 @@ class Pool:
         used_before = connection.transactions > 1
         if transaction.unanswered and used_before and job.restarts < RESTARTS and not self._closing:
             job.restarts += 1
-            self._where[connection].queue.appendleft(job)
+            self._where[connection].give_back(job)
             return  # served once this connection is gone
         again: list[QueuedRecipient] = []
         tried = job.tried | {connection.host}
         more_hosts = len(tried) < self._settings.hosts and not connection.hosts <= tried and not self._closing
         transcript: str | None = None
-        for recipient, given, stage in zip(job.recipients, transaction.replies, transaction.stages, strict=True):
+        settled = zip(job.recipients, transaction.replies, transaction.stages, strict=True)
+        for number, (recipient, given, stage) in enumerate(settled):
             assert given is not None  # the session settles everyone before it says that a transaction is finished
-            judgement = judge(given, stage, local=transaction.local, more_hosts=more_hosts)
+            local = transaction.local or number in transaction.unsendable
+            judgement = judge(given, stage, local=local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
-                job.settle(recipient, judgement, Answer(given, connection.label, reports=connection.reports))
+                taken = Answer(given, connection.label, reports=connection.reports, keeps_time=connection.keeps_time)
+                job.settle(recipient, judgement, taken)
                 continue
             if transcript is None:
                 transcript = connection.transcript(transaction)
-            answer = Answer(given, connection.label, transcript, transaction.local)
+            answer = Answer(given, connection.label, transcript, local)
             if judgement is Judgement.NEXT_HOST:
                 job.held[recipient.number] = answer
                 again.append(recipient)
@@ -260,8 +314,9 @@ class Pool:
         if again:
             job.recipients = again
             job.tried = tried
+            job.rank = rank(self._loop.time(), job.message.priority)
             destination = self._where[connection]
-            destination.queue.append(job)
+            destination.append(job)
             self._serve(destination)
 
     def closed(self, connection: Connection) -> None:
@@ -272,8 +327,8 @@ class Pool:
         destination.connections.remove(connection)
         destination.idle.pop(connection, None)
         self._count -= 1
-        self._serve(destination)
         self._serve_waiting()
+        self._serve(destination)
 
     # Serving
 
@@ -311,11 +366,13 @@ class Pool:
         self._tick_later()
 
     def _serve_waiting(self) -> None:
-        """The destinations that wait for a connection get one in turn."""
+        """The destinations that wait for a connection get one in turn, or in the order of their ranks."""
         while self._waiting and self._count < self._settings.total:
-            destination = next(iter(self._waiting))
+            destination = min(self._waiting, key=rank_of) if self._ranked else next(iter(self._waiting))
             del self._waiting[destination]
             self._serve(destination)
+        if not self._waiting:
+            self._ranked = False
 
     def _make_room(self) -> None:
         """An idle connection gives its place to a destination that has none."""
@@ -437,6 +494,11 @@ class Pool:
                 self._serve(destination)
         if self._where or self._destinations:
             self._tick_later()
+
+
+def rank_of(waiting: Job | Destination) -> float:
+    """The rank of a job, or of a destination's next one."""
+    return waiting.rank
 
 
 def settle_all(job: Job, judgement: Judgement, answer: Answer) -> None:

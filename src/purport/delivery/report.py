@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from purport.delivery.deadline import deadline_of
 from purport.delivery.route import Routes
 from purport.mail.address import NULL, Mailbox
 from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, report
@@ -17,7 +18,8 @@ from purport.mail.envelope import NO_PARAMETERS
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
-from purport.smtp.extensions.dsn import ENVID, ORCPT, RET, Notify, wants
+from purport.smtp.extensions.dsn import ENVID, NOTIFY, ORCPT, RET, Notify, wants
+from purport.smtp.extensions.futurerelease import request as hold_request
 
 WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
 
@@ -47,10 +49,16 @@ class Reporter:
     store: QueueStore
     new_id: Callable[[], str]
 
-    def wanted(self, message: QueuedMessage, recipient: QueuedRecipient, action: Action) -> bool:
-        """Whether the sender is to hear of it. No report about a report (RFC 5321 section 4.5.5), or two servers
-        would never stop."""
-        return message.reverse_path is not NULL and wants(recipient.parameters, EVENT_OF[KIND_OF[action]])
+    def wanted(
+        self, message: QueuedMessage, recipient: QueuedRecipient, action: Action, *, unasked: bool = False
+    ) -> bool:
+        """Whether the sender is to hear of it; `unasked`: unless NOTIFY is NEVER. No report about a report (RFC 5321
+        section 4.5.5), or two servers would never stop."""
+        if message.reverse_path is NULL:
+            return False
+        if unasked:
+            return recipient.parameters.get(NOTIFY) != Notify.NEVER
+        return wants(recipient.parameters, EVENT_OF[KIND_OF[action]])
 
     def reports(self, message: QueuedMessage, fates: Sequence[Fate], now: float) -> list[Report]:
         """A report for each kind of `fates`, all of them `wanted`, to be recorded together with the outcomes. Raises
@@ -67,6 +75,7 @@ class Reporter:
         parameters = message.parameters
         # RFC 3461 section 6.2: the whole message is for reports of failure alone.
         whole = whole_message(message) if kind is Kind.FAILURE and parameters.get(RET) == "FULL" else None
+        deadline = deadline_of(message)
         original = Original(
             message.queue_id,
             message.arrived_at,
@@ -74,6 +83,8 @@ class Reporter:
             header_section(message) if whole is None else whole,
             whole is not None,
             parameters.get(ENVID) or "",
+            deliver_by=None if deadline is None else deadline.at,
+            hold_request=hold_request(parameters),
         )
         spool = self.store.spool()
         spool.write(report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates))
@@ -86,15 +97,24 @@ class Reporter:
             self.store.body(spool),
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
             expires_at=self.schedule.expires_at(now),
+            priority=message.priority,  # RFC 6710 section 4.6
         )
 
 
 def fate_of(
-    recipient: QueuedRecipient, action: Action, status: str, reply: str, host: str, retry_until: float = 0.0
+    recipient: QueuedRecipient,
+    action: Action,
+    status: str,
+    reply: str,
+    host: str,
+    *,
+    retry_until: float = 0.0,
+    reported: bool = False,
+    late: bool = False,
 ) -> Fate:
     """What a report says about a recipient."""
     original = recipient.parameters.get(ORCPT) or ""
-    return Fate(recipient.forward_path, action, status, reply, host, original, retry_until)
+    return Fate(recipient.forward_path, action, status, reply, host, original, retry_until, reported, late)
 
 
 def whole_message(message: QueuedMessage) -> bytes | None:

@@ -1,16 +1,19 @@
 """Delivery: messages out of the queue, attempts, outcomes back into the queue (RFC 5321 section 4.5.4.1).
 
-Fresh messages are handed over in memory as soon as they are safe; deferred ones are claimed when they are due. A
-message that is in here is a round: its recipients, grouped by next hop, are each settled once, and what failed is
-reported when the last of them is, and so is what the sender asked to hear about.
+Fresh messages are handed over in memory as soon as they are safe; deferred ones are claimed when they are due, and so
+are those that are released later (RFC 4865). A message that is in here is a round: its recipients, grouped by next hop,
+are each settled once, and what failed is reported when the last of them is, and so is what the sender asked to hear
+about. Where something is scarce, messages of a higher priority go first (RFC 6710): the room in here, and the turn of
+the Maildirs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from typing import Any, Final, Protocol, TypeVar, final
 
 from purport.delivery.attempt import Answer, Job
 from purport.delivery.content import Content, in_memory, on_disk
+from purport.delivery.deadline import Deadline, deadline_of
 from purport.delivery.failure import Judgement, status_of
 from purport.delivery.maildir import Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
@@ -27,7 +31,7 @@ from purport.delivery.report import Report, Reporter, fate_of
 from purport.delivery.route import MAILDIR
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
-from purport.queue.schedule import Schedule
+from purport.queue.schedule import LOWEST, Schedule, rank
 from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore
 
 T = TypeVar("T")
@@ -35,10 +39,12 @@ T = TypeVar("T")
 DELIVERED: Final = reply(250, "2.0.0", "delivered to maildir")
 FULL: Final = "4.2.2"  # RFC 3463 section 3.3: mailbox full
 EXPIRED: Final = "4.4.7"  # RFC 3463 section 3.5: delivery time expired
+RETURNED: Final = "5.4.7"  # the same, by the time that the sender set (RFC 2852 section 4.1.3)
 RECIPIENTS: Final = 100  # of one transaction: what every server takes (RFC 5321 section 4.5.3.1.8)
 BATCH: Final = 256  # messages that share the syncs of their Maildirs
 THREADS: Final = 2  # that wait for the disk: one for Maildirs, one for bodies that are read
 PAUSE: Final = 1.0  # seconds until a step is tried again that the store could not do
+RESERVE: Final = 4  # a message of a positive priority may find a quarter more room
 LONGEST_SLEEP: Final = 300.0  # seconds: a clock that is set while we sleep makes no message late by more
 
 
@@ -77,17 +83,30 @@ class DeliveryLog(Protocol):
 class Round:
     """One message, until each recipient that is due is settled."""
 
-    __slots__ = ("content", "deferred", "deliverer", "due_at", "left", "message", "octets", "told")
+    __slots__ = (
+        "content",
+        "deadline",
+        "deferred",
+        "deliverer",
+        "due_at",
+        "left",
+        "message",
+        "octets",
+        "rank",
+        "told",
+    )
 
-    def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int) -> None:
+    def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int, rank: float) -> None:
         self.deliverer = deliverer
         self.message = message
         self.octets = octets
+        self.rank = rank
         self.left = len(message.recipients)
         self.content: Content | None = None
+        self.deadline: Deadline | None = deadline_of(message)
         self.due_at = 0.0  # one time for all that are deferred, so that they share the next round
         self.deferred = False
-        self.told: list[tuple[Outcome, Fate]] = []  # recorded at the end, with what the sender hears of it
+        self.told: list[tuple[Outcome, list[Fate]]] = []  # recorded at the end, with what the sender hears of it
 
     def settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
         """What became of one recipient."""
@@ -125,9 +144,11 @@ class Deliverer:
         self._messages = 0
         self._octets = 0
         self._full = False  # messages went back, or were not claimed, for want of room
+        self._urgent = True  # there may be one of a positive priority in the queue
         self._threads: set[asyncio.Future[Any]] = set()
         self._drops: list[tuple[Round, QueuedRecipient]] = []  # wait for the next batch
         self._dropping = False
+        self._ranked = False  # whether a message with a priority is among them
         self._outcomes: list[Outcome] = []
         self._reports: list[Report] = []
         self._finished: list[str] = []
@@ -135,6 +156,7 @@ class Deliverer:
         self._record_scheduled = False
         self._changed = asyncio.Event()  # something may be due, or there is room again
         self._recorded = asyncio.Event()
+        self._hastening = asyncio.Lock()  # it reads all that waits: one at a time, however many clients ask for it
         self._claimer: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -148,8 +170,9 @@ class Deliverer:
         """Deliver a message that is in the store and leased to us. Where there is no room it goes back."""
         octets = message.body.octets()
         size = 0 if octets is None else len(octets)
-        if self._stopping or self._messages >= self._limits.messages or self._octets + size > self._limits.octets:
+        if self._stopping or not self._has_room(size, message.priority):
             self._full = True
+            self._urgent = self._urgent or message.priority > 0
             now = self._clock()
             self._outcomes += [
                 Outcome(message.queue_id, recipient.number, "returned", "", "", now) for recipient in message.recipients
@@ -158,7 +181,7 @@ class Deliverer:
             return
         self._messages += 1
         self._octets += size
-        current = Round(self, message, size)
+        current = Round(self, message, size, rank(self._clock(), message.priority))
         if octets is not None:
             current.content = in_memory(message, octets)
             self._send(current)
@@ -167,12 +190,27 @@ class Deliverer:
         else:
             self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
 
+    def look(self, message: QueuedMessage) -> None:
+        """A message was stored that is not leased to us: learn when it is due."""
+        self._urgent = self._urgent or message.priority > 0
+        self._changed.set()
+
     async def retry_now(self) -> None:
         """An operator changed the queue: what is due is claimed at once, and destinations that were left alone are
         tried. Raises NotStored."""
         self._pool.revive()
         await self._store.refresh()
+        self._urgent = True
         self._changed.set()
+
+    async def hasten(self, concerned: Container[str]) -> int:
+        """Try at once what waits for another attempt at a domain that is `concerned`: how many messages that are.
+        Raises NotStored."""
+        async with self._hastening:
+            messages, next_hops = await self._store.hasten(self._clock(), concerned)
+        self._pool.revive(next_hops)
+        self._changed.set()
+        return messages
 
     @property
     def messages(self) -> int:
@@ -213,8 +251,12 @@ class Deliverer:
             current.settle(recipient, Judgement.DEFERRED, answer)
 
     def _send(self, current: Round) -> None:
-        """Every group of recipients on its way."""
+        """Every group of recipients on its way; none of a message that has to return by now."""
         recipients = current.message.recipients
+        if current.deadline is not None and current.deadline.expired(self._clock()):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.FAILED, expired(recipient.last_reply))
+            return
         if len(recipients) == 1:
             self._send_group(current, recipients[0].next_hop, recipients)
             return
@@ -228,6 +270,8 @@ class Deliverer:
     def _send_group(self, current: Round, next_hop: str, recipients: Sequence[QueuedRecipient]) -> None:
         if next_hop == MAILDIR:
             self._drops += [(current, recipient) for recipient in recipients]
+            if current.message.priority:
+                self._ranked = True
             self._drop_batch()
         else:
             assert current.content is not None  # read before
@@ -243,26 +287,59 @@ class Deliverer:
             message.queue_id, recipient.number, judgement.value, said, answer.host, transcript=answer.transcript
         )
         if judgement is Judgement.DEFERRED:
-            due_at = current.due_at or self._due_at(recipient, message, now)
-            if due_at is None:
+            due_at = current.due_at or self._due_at(current, recipient, now)
+            if current.deadline is not None and current.deadline.expired(now):
+                answer, judgement = expired(said), Judgement.FAILED
+                status, said = status_of(answer.reply), str(answer.reply)
+                outcome.action, outcome.reply = "failed", said
+            elif due_at is None:
                 judgement, status, said = Judgement.FAILED, EXPIRED, f"Delivery time expired; at last: {said}"
                 outcome.action, outcome.reply = "failed", said
             else:
                 outcome.due_at = current.due_at = due_at
                 current.deferred = True
+                self._urgent = self._urgent or message.priority > 0
         self._log.attempted(message, recipient, outcome, status, now)
-        action = self._action(current, recipient, judgement, answer, now)
-        if action is not None and self._reporter.wanted(message, recipient, action):
-            outcome.warned = action == "delayed"
-            retry_until = self._schedule.expires_at(message.arrived_at) if outcome.warned else 0.0
-            host = "" if answer.local else answer.host
-            current.told.append((outcome, fate_of(recipient, action, status, said, host, retry_until)))
+        fates = self._fates(current, recipient, judgement, answer, status, said, now)
+        if fates:
+            outcome.warned = outcome.action == "deferred"
+            current.told.append((outcome, fates))
         else:
             self._outcomes.append(outcome)
             self._record_soon()
         current.left -= 1
         if not current.left:
             self._finish(current, now)
+
+    def _fates(
+        self,
+        current: Round,
+        recipient: QueuedRecipient,
+        judgement: Judgement,
+        answer: Answer,
+        status: str,
+        said: str,
+        now: float,
+    ) -> list[Fate]:
+        """What the sender is to hear of it."""
+        message, deadline = current.message, current.deadline
+        wanted = self._reporter.wanted
+        host = "" if answer.local else answer.host
+        unasked = judgement is Judgement.RELAYED and (
+            deadline is not None and deadline.tells_relayed(now, kept=answer.keeps_time)
+        )
+        action: Action | None = "relayed" if unasked else self._action(current, recipient, judgement, answer, now)
+        fates: list[Fate] = []
+        if action == "delayed" and wanted(message, recipient, action):
+            fates.append(self._delayed(current, recipient, status, said, host, now))
+        elif action is not None and wanted(message, recipient, action, unasked=unasked):
+            fates.append(fate_of(recipient, action, status, said, host, reported=answer.reports))
+        if deadline is not None and judgement in (Judgement.DELIVERED, Judgement.RELAYED):
+            # It is there now, but who set a time is told that it was not kept (RFC 2852 section 4.1.3).
+            late = deadline.ahead and deadline.passed(now) and not recipient.warned
+            if late and wanted(message, recipient, "delayed"):
+                fates.append(fate_of(recipient, "delayed", EXPIRED, said, host, late=True))
+        return fates
 
     def _action(
         self, current: Round, recipient: QueuedRecipient, judgement: Judgement, answer: Answer, now: float
@@ -274,11 +351,34 @@ class Deliverer:
             return "delivered"
         if judgement is Judgement.RELAYED:
             return None if answer.reports else "relayed"
-        late = not recipient.warned and self._schedule.warns(current.message.arrived_at, now)
-        return "delayed" if late else None
+        deadline = current.deadline
+        if deadline is None or deadline.returns:
+            late = self._schedule.warns(current.message.released_at, now)
+        else:  # who sent it said when they want to hear of it
+            late = deadline.passed(now)
+        return "delayed" if late and not recipient.warned else None
 
-    def _due_at(self, recipient: QueuedRecipient, message: QueuedMessage, now: float) -> float | None:
-        return self._schedule.next_attempt(recipient.attempts + 1, message.arrived_at, now, self._jitter())
+    def _delayed(
+        self, current: Round, recipient: QueuedRecipient, status: str, said: str, host: str, now: float
+    ) -> Fate:
+        """A recipient that waits: until when it may."""
+        deadline, until = current.deadline, self._schedule.expires_at(current.message.released_at)
+        if deadline is not None and deadline.returns:
+            until = min(until, deadline.at)
+        elif deadline is not None and deadline.passed(now):
+            status = EXPIRED
+        return fate_of(recipient, "delayed", status, said, host, retry_until=until)
+
+    def _due_at(self, current: Round, recipient: QueuedRecipient, now: float) -> float | None:
+        deliver_by = None if current.deadline is None else current.deadline.at
+        return self._schedule.next_attempt(
+            recipient.attempts + 1,
+            current.message.released_at,
+            now,
+            self._jitter(),
+            current.message.priority,
+            deliver_by=deliver_by,
+        )
 
     def _finish(self, current: Round, now: float) -> None:
         """All recipients of the round are settled: report what is to be told."""
@@ -287,7 +387,8 @@ class Deliverer:
         self._octets -= current.octets
         if current.told:
             try:
-                self._reports += self._reporter.reports(message, [fate for _, fate in current.told], now)
+                fates = [fate for _, told in current.told for fate in told]
+                self._reports += self._reporter.reports(message, fates, now)
             except NotStored as error:
                 self._log.unreported(message, error)
                 self._retract(current, now)
@@ -314,9 +415,15 @@ class Deliverer:
         if self._dropping or not self._drops:
             return
         self._dropping = True
+        if self._ranked:
+            self._drops.sort(key=lambda drop: drop[0].rank)
         batch, self._drops = self._drops[:BATCH], self._drops[BATCH:]
-        drops = [Drop(current.message, recipient.number, recipient.forward_path) for current, recipient in batch]
-        self._in_thread(partial(deliver_many, self._maildirs, drops), partial(self._dropped, batch))
+        drops = [
+            Drop(current.message, recipient.number, recipient.forward_path, returns_at(current.deadline))
+            for current, recipient in batch
+        ]
+        self._ranked = self._ranked and bool(self._drops)
+        self._in_thread(partial(deliver_many, self._maildirs, drops, self._clock), partial(self._dropped, batch))
 
     def _dropped(
         self, batch: Sequence[tuple[Round, QueuedRecipient]], dropping: asyncio.Future[list[Failure | None]]
@@ -325,6 +432,8 @@ class Deliverer:
         for (current, recipient), failure in zip(batch, dropping.result(), strict=True):
             if failure is None:
                 current.settle(recipient, Judgement.DELIVERED, Answer(DELIVERED, "maildir", local=True))
+            elif failure.late:
+                current.settle(recipient, Judgement.FAILED, expired(recipient.last_reply))
             else:
                 current.settle(recipient, Judgement.DEFERRED, Answer(failure_reply(failure), "maildir", local=True))
         if not self._stopping:
@@ -379,28 +488,54 @@ class Deliverer:
         while True:
             self._changed.clear()
             wait = LONGEST_SLEEP
-            if self._roomy:
-                try:
-                    wait = await self._claim_due()
-                except NotStored:
-                    wait = PAUSE
-            else:
-                self._full = True
+            try:
+                if self._roomy:
+                    wait = await self._claim_due(LOWEST, self._limits.messages)
+                else:
+                    self._full = True
+                    wait = await self._claim_urgent()
+            except NotStored:
+                wait = PAUSE
+                self._urgent = True  # as far as we know
             if wait > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._changed.wait()
 
-    async def _claim_due(self) -> float:
-        """Take what is due; the seconds until there is something again. Raises NotStored."""
-        claimed = await self._store.claim(self._clock(), min(self._limits.claim, self._limits.messages))
+    async def _claim_urgent(self) -> float:
+        """What is due of the positive priorities alone, while half of what is reserved for them is free. The queue is
+        asked only where one may be in it. Raises NotStored."""
+        limits = self._limits
+        half = 2 * RESERVE
+        if not self._urgent or not self._has_room(limits.octets // half, 1):
+            return LONGEST_SLEEP
+        room = limits.messages + limits.messages // RESERVE - self._messages
+        if room <= limits.messages // half:
+            return LONGEST_SLEEP
+        return await self._claim_due(1, room)
+
+    async def _claim_due(self, least: int, room: int) -> float:
+        """Take what is due of no lower priority than `least`, for `room` messages at most; the seconds until there is
+        something again. Raises NotStored."""
+        claimed = await self._store.claim(self._clock(), min(self._limits.claim, room), least)
         for message in claimed:
             self.submit(message)
-        due_at = await self._store.next_due()
+        self._urgent = self._urgent and least == LOWEST
+        due_at = await self._store.next_due(least)
         if due_at is None:
             return LONGEST_SLEEP
+        self._urgent = self._urgent or least > LOWEST
         wait = due_at - self._clock()
         return min(wait if claimed else max(wait, PAUSE), LONGEST_SLEEP)
+
+    def _has_room(self, octets: int, priority: int) -> bool:
+        """Whether one more message may be in memory."""
+        limits = self._limits
+        messages, size = self._messages, self._octets + octets
+        if priority > 0:
+            messages -= limits.messages // RESERVE
+            size -= limits.octets // RESERVE
+        return messages < limits.messages and size <= limits.octets
 
     @property
     def _roomy(self) -> bool:
@@ -413,6 +548,17 @@ class Deliverer:
         self._threads.add(future)
         future.add_done_callback(self._threads.discard)
         future.add_done_callback(done)
+
+
+def expired(last: str) -> Answer:
+    """What a message gets that has to return, as its time is over; `last` is what it met last."""
+    said = f"Delivery time expired; at last: {last}" if last else "Delivery time expired"
+    return Answer(reply(554, RETURNED, said), local=True)
+
+
+def returns_at(deadline: Deadline | None) -> float:
+    """When a message is not delivered any more."""
+    return deadline.at if deadline is not None and deadline.returns else math.inf
 
 
 def failure_reply(failure: Failure) -> Reply:

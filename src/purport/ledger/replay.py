@@ -17,6 +17,7 @@ from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
 from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision
 from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.ownership import RULE as OWNERSHIP
 from purport.policy.policy import Policy
 from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submitter import SubmitterPolicy, authorized
@@ -48,8 +49,8 @@ def decide_again(record: Record) -> Again:
         rule, refusal = authorized(policy.submitter, facts)
         if refusal is not None:
             return Again("defer" if refusal.transient else "reject", rule.name, str(refusal), facts)
-    if record.fault or record.stage != "END-OF-MESSAGE":
-        # Line endings, sizes, disks, mailboxes that were there at the time, a client that went: facts of their own.
+    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule == OWNERSHIP:
+        # Line endings, sizes, disks, mailboxes and their owners at the time, a client that went: facts of their own.
         return Again(record.decision, record.rule, record.reply, facts)
     return _again(policy.at_message(message_facts(record, facts), _header(record)), facts, record.reply)
 

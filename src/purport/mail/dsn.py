@@ -80,6 +80,8 @@ class Fate:
     host: str = ""
     original: str = ""
     retry_until: float = 0.0  # of one that is delayed: seconds since 1970
+    reported: bool = False  # of one that is relayed: whether that host reports what it does with it
+    late: bool = False  # of one that is delayed: it is delivered or relayed now, but not in time (RFC 2852)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Original:
     returned: bytes  # its header section, or all of it
     whole: bool = False  # whether it is all of it
     envelope_id: str = ""  # ENVID (RFC 3461 section 4.4)
+    deliver_by: float | None = None  # the time that its sender set (RFC 2852 section 5)
+    hold_request: str = ""  # `for;3600` (RFC 4865 section 5.1.2)
 
 
 def mailer_daemon(hostname: str) -> Mailbox:
@@ -118,11 +122,14 @@ def report(*, hostname: str, report_id: str, now: float, original: Original, fat
         f'\tboundary="{boundary}"',
     ]
     about = [f"Original-Envelope-Id: {_ascii(original.envelope_id)}"] if original.envelope_id else []
+    held = [f"Future-Release-Request: {original.hold_request}"] if original.hold_request else []
     status = [
         *about,
         f"Reporting-MTA: dns; {hostname}",
         f"X-Purport-Queue-ID: {original.queue_id}",
         f"Arrival-Date: {date(original.arrived_at)}",
+        *([] if original.deliver_by is None else [f"Deliver-By-Date: {date(original.deliver_by)}"]),
+        *held,
         *(line for fate in fates for line in _status(fate, written)),
     ]
     parts = (
@@ -169,6 +176,8 @@ def _told(hostname: str, original: Original, fates: Sequence[Fate]) -> list[str]
     if kind is Kind.FAILURE:
         lines = [f"{hostname} could not deliver your message to {whom},"]
         lines += ["and has stopped trying. No other recipient is concerned."]
+    elif kind is Kind.DELAY and all(fate.late for fate in fates):
+        lines = [f"{hostname} did not deliver your message to {whom}", "by the time that you set; it was later."]
     elif kind is Kind.DELAY:
         lines = [f"{hostname} could not deliver your message to {whom} yet."]
         lines += ["It goes on trying: you need not send the message again."]
@@ -191,6 +200,8 @@ def _what(fate: Fate) -> str:
     if fate.action == "delivered":
         return "It is in the mailbox:"
     if fate.action == "relayed":
+        if fate.reported:
+            return f"The server {host} took it, and reports what it does with it where you want that. It answered:"
         return f"The server {host} took it. That server does not report what it does with it. It answered:"
     return f"The server {host} answered:" if host else "The reason:"
 

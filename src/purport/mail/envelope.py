@@ -16,12 +16,14 @@ class Parameter(Generic[T]):
     """A MAIL or RCPT parameter, and the typed key under which its value is found.
 
     `decode` takes the octets after `=` (None where there was no `=`) and raises ValueError where
-    they are not in the parameter's grammar; `encode` gives the octets back.
+    they are not in the parameter's grammar; `encode` gives the octets back. `fault` is the enhanced
+    code of the 501 for such a value, and for a parameter that is given twice.
     """
 
     keyword: str
     decode: Callable[[bytes | None], T]
     encode: Callable[[T], bytes | None]
+    fault: str = "5.5.4"
 
 
 class Parameters:

@@ -55,6 +55,13 @@ def single_mailbox(value: str) -> Mailbox:
     return _address(elements[0])
 
 
+def addr_spec(value: str) -> Mailbox:
+    """A bare address, comments and folds aside (RFC 5322 section 3.4.1). Raises ValueError."""
+    if len(value) > VALUE_LIMIT:
+        raise ValueError("the field is too long to be one address")
+    return _addr_spec(_tokens(value.strip()))
+
+
 def _tokens(value: str) -> list[Token]:
     tokens: list[Token] = []
     position = 0

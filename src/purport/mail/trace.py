@@ -32,17 +32,20 @@ def received(
     forward_path: Mailbox | None,
     date: str,
     cipher: str = "",
+    priority: int | None = None,
 ) -> bytes:
     """Our Received field. `forward_path` is named where the message has one recipient only, so that no recipient
     learns of another; `protocol` is what `protocol_word` gives; what the client said stands there with every
-    character that is not a domain's replaced. `cipher` is that of the connection as OpenSSL names it."""
+    character that is not a domain's replaced. `cipher` is that of the connection as OpenSSL names it, `priority` that
+    which the message asked for (RFC 6710 section 4.1 and 10)."""
     literal = f"IPv6:{client_address}" if ":" in client_address else client_address
     recipient = f"\r\n\tfor <{forward_path}>" if forward_path is not None and forward_path.domain else ""
+    urgency = f"\r\n\tPRIORITY {priority}" if priority is not None else ""
     # RFC 8314 section 4.3 wants the name of IANA's registry, which OpenSSL uses for TLS 1.3 alone.
     tls = f" tls {cipher}" if cipher.startswith("TLS_") else ""
     field = (
         f"Received: from {_word(hello_domain)} ({_word(client_name or 'unknown')} [{literal}])\r\n"
-        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{tls}{recipient}; {date}\r\n"
+        f"\tby {hostname} (Purport) with {protocol} id {queue_id}{tls}{recipient}{urgency}; {date}\r\n"
     )
     return field.encode("utf-8")
 

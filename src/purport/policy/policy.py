@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +12,7 @@ from purport.mail.reply import TOO_MANY_HOPS
 from purport.mail.trace import count_received
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import MailFacts, MessageFacts
+from purport.policy.ownership import Ownership, fields_hold, held_since
 from purport.policy.relaying import Relaying, may_reach
 from purport.policy.spf import OnFail, may_send, received_spf
 from purport.policy.submitter import SubmitterPolicy, Verdict, authorized, header_agrees
@@ -29,6 +30,7 @@ class Policy:
     check_helo: bool = False
     relaying: Relaying = field(default_factory=Relaying)
     hops: int = HOPS
+    ownership: Ownership = field(default_factory=dict)
 
     def at_mail(self, facts: MailFacts) -> Decision:
         """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF."""
@@ -37,21 +39,28 @@ class Policy:
             verdicts.insert(0, authorized(self.submitter, facts))
         return _first_refusal(verdicts)
 
-    def at_rcpt(self, facts: MailFacts, forward_path: Mailbox) -> Decision:
-        """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here."""
+    def at_rcpt(self, facts: MailFacts, forward_path: Mailbox, since: float | None = None) -> Decision:
+        """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here, then
+        whether the mailbox has had its owner since a moment, in seconds since 1970, where one is named."""
         verdicts = [may_reach(self.relaying, facts.client.address, forward_path)]
         if self.submitter.reject_at == "rcpt":
             verdicts.append(authorized(self.submitter, facts))
+        held = None if since is None else held_since(self.ownership, forward_path, since)
+        if held is not None:
+            verdicts.append(held)
         return _first_refusal(verdicts)
 
-    def at_message(self, facts: MessageFacts, header: Header) -> Decision:
-        """After the end of data: loops, the submitter where it is to be refused here, and what the header says."""
+    def at_message(self, facts: MessageFacts, header: Header, recipients: Sequence[Mailbox] = ()) -> Decision:
+        """After the end of data: loops, the submitter where it is to be refused here, and what the header says.
+        `recipients` are those that came without RRVS: the header may say it of them."""
         verdicts: list[Verdict] = []
         if count_received(header) >= self.hops:
             verdicts.append((Rule("hops", "refuse", f"{self.hops} Received fields"), TOO_MANY_HOPS))
         if self.submitter.reject_at == "data":
             verdicts.append(authorized(self.submitter, facts.mail))
         verdicts += header_agrees(self.submitter, facts)
+        if recipients:
+            verdicts += fields_hold(self.ownership, header, recipients)
         return _first_refusal(verdicts, received_spf(self.receiver, facts.mail))
 
 

@@ -7,12 +7,12 @@ process would find.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import final
 
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, ReversePath
 from purport.queue.body import MemoryBody
 from purport.queue.operator import (
     Change,
@@ -22,9 +22,11 @@ from purport.queue.operator import (
     Listed,
     RecipientDetail,
     header_of,
+    is_scheduled,
     name_of,
 )
 from purport.queue.queue_id import number_of
+from purport.queue.schedule import LOWEST, rank
 from purport.queue.store import HEAD_LIMIT, Body, Done, Outcome, QueuedMessage, QueuedRecipient, Spool, StorageFault
 
 
@@ -86,6 +88,7 @@ class MemoryStore:
         self._loop = loop or asyncio.get_running_loop()
         self._rows: dict[str, Row] = {}
         self._newest: str | None = None
+        self._scheduled: list[tuple[float, ReversePath]] = []
 
     def restarted(self) -> MemoryStore:
         """A store with the same messages and no leases."""
@@ -95,6 +98,8 @@ class MemoryStore:
             for one in kept.values():
                 one.leased = False
         store._newest = max(self._rows, default=None)
+        messages = [message for message, _ in store._rows.values()]
+        store._scheduled = [(one.release_at, one.reverse_path) for one in messages if one.release_at]
         return store
 
     def __len__(self) -> int:
@@ -113,28 +118,45 @@ class MemoryStore:
         return MemoryBody(bytes(spool.octets))
 
     def accept(self, message: QueuedMessage, done: Done) -> None:
-        """Store a message; its recipients are leased to the caller, unless it is held."""
+        """Store a message; its recipients are leased to the caller, unless it is held or released later."""
         self._loop.call_soon(self._step, (message,), (), done)
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """Do what the outcomes say, and store the reports."""
         self._loop.call_soon(self._step, reports, outcomes, done)
 
-    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Messages with recipients that are due and not held; those recipients are leased to the caller."""
+    async def claim(self, now: float, limit: int, least: int = LOWEST) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held, in the order of their rank; those recipients are leased
+        to the caller. None of a lower priority than `least`."""
         await asyncio.sleep(0)  # after the steps that were begun before
         due: list[tuple[float, str]] = []
-        for queue_id, (_, kept) in self._rows.items():
+        for queue_id, (message, kept) in self._rows.items():
             times = [one.recipient.due_at for one in kept.values() if one.due(now)]
-            if times:
-                due.append((min(times), queue_id))
+            if times and message.priority >= least:
+                due.append((rank(min(times), message.priority), queue_id))
         return [self._lease(queue_id, now) for _, queue_id in sorted(due)[:limit]]
 
-    async def next_due(self) -> float | None:
-        """When the next unleased recipient is due, if there is one."""
+    async def next_due(self, least: int = LOWEST) -> float | None:
+        """When the next unleased recipient is due, if there is one, of no lower priority than `least`."""
         await asyncio.sleep(0)
-        waiting = [one for _, kept in self._rows.values() for one in kept.values() if not one.leased and not one.held]
+        rows = [kept for message, kept in self._rows.values() if message.priority >= least]
+        waiting = [one for kept in rows for one in kept.values() if not one.leased and not one.held]
         return min((one.recipient.due_at for one in waiting), default=None)
+
+    async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
+        """Make recipients due that wait for another attempt."""
+        await asyncio.sleep(0)
+        found = [
+            (queue_id, one.recipient)
+            for queue_id, (_, kept) in self._rows.items()
+            for one in kept.values()
+            if not one.leased and not one.held and one.recipient.attempts
+            if one.recipient.forward_path.domain in concerned
+        ]
+        for _, recipient in found:
+            recipient.due_at = min(recipient.due_at, now)
+        messages = {queue_id for queue_id, _ in found}
+        return len(messages), frozenset(recipient.next_hop for _, recipient in found)
 
     async def refresh(self) -> None:
         """Nothing changes from beside."""
@@ -142,6 +164,10 @@ class MemoryStore:
     def newest_id(self) -> str | None:
         """The newest queue id that was there when the store was made."""
         return self._newest
+
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were there when the store was made."""
+        return self._scheduled
 
     async def close(self) -> None:
         """Finish what was begun."""
@@ -165,8 +191,8 @@ class MemoryStore:
     def _insert(self, message: QueuedMessage) -> None:
         kept = {
             recipient.number: Kept(
-                replace(recipient, due_at=recipient.due_at or message.arrived_at),
-                leased=not message.held,
+                replace(recipient, due_at=recipient.due_at or message.released_at),
+                leased=not (message.held or message.release_at),
                 held=message.held,
             )
             for recipient in message.recipients
@@ -230,8 +256,17 @@ class MemoryStore:
 
         return self._change(queue_ids, hold, Effect.AFTER_ATTEMPT)
 
-    def release(self, queue_ids: Sequence[str] | None) -> list[Change]:
-        """End a hold; each recipient is due when it was due without it."""
+    def release(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
+        """End a hold; each recipient is due when it was due without it. A message that is named, not on hold, and
+        waits for its release goes on its way now."""
+        for queue_id in queue_ids or ():
+            message, kept = self._rows.get(queue_id, (None, {}))
+            if message is None or message.release_at <= now or any(one.held for one in kept.values()):
+                continue
+            message.expires_at -= message.release_at - now
+            message.release_at = now
+            for one in kept.values():
+                one.recipient.due_at = message.arrived_at
 
         def release(one: Kept) -> None:
             one.held = False
@@ -239,12 +274,12 @@ class MemoryStore:
         return self._change(queue_ids, release, Effect.DONE)
 
     def retry(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
-        """Make waiting recipients due at once; a hold stays."""
+        """Make waiting recipients due at once; a hold stays, and so does the time of a release."""
 
         def retry(one: Kept) -> None:
             one.recipient.due_at = now
 
-        return self._change(queue_ids, retry, Effect.BEING_DELIVERED)
+        return self._change(queue_ids, retry, Effect.BEING_DELIVERED, before=now)
 
     def delete(self, queue_ids: Sequence[str] | None) -> list[Change]:
         """Take messages out of the queue; nobody is told."""
@@ -254,15 +289,24 @@ class MemoryStore:
                 self._rows.pop(change.queue_id, None)
         return changes
 
-    def _change(self, queue_ids: Sequence[str] | None, verb: Callable[[Kept], None], leased: Effect) -> list[Change]:
+    def _change(
+        self,
+        queue_ids: Sequence[str] | None,
+        verb: Callable[[Kept], None],
+        leased: Effect,
+        *,
+        before: float = float("inf"),
+    ) -> list[Change]:
         changes = []
         for queue_id in sorted(self._rows) if queue_ids is None else queue_ids:
             number_of(queue_id)
             if queue_id not in self._rows:
                 changes.append(Change(queue_id, Effect.NO_SUCH_MESSAGE))
                 continue
-            kept = self._rows[queue_id][1].values()
-            change = Change(queue_id, leased if any(one.leased for one in kept) else Effect.DONE)
+            message, rows = self._rows[queue_id]
+            kept = rows.values()
+            effect = leased if any(one.leased for one in kept) else Effect.DONE
+            change = Change(queue_id, Effect.SCHEDULED if message.release_at > before else effect)
             for one in kept if change.changed else ():
                 verb(one)
             changes.append(change)
@@ -270,13 +314,20 @@ class MemoryStore:
 
     def _entry(self, message: QueuedMessage, kept: dict[int, Kept]) -> Entry:
         path = message.reverse_path
+        leased = any(one.leased for one in kept.values())
+        waits = [
+            is_scheduled(one.recipient.attempts, one.recipient.due_at, message.release_at) for one in kept.values()
+        ]
+        release_at = message.release_at if not leased and all(waits) else 0.0
         return Entry(
-            name_of(any(one.leased for one in kept.values()), any(one.held for one in kept.values())),
+            name_of(leased, any(one.held for one in kept.values()), bool(release_at)),
             message.queue_id,
             message.arrived_at,
             message.body.size + len(message.trace),
             str(path) if isinstance(path, Mailbox) else "",
             tuple(Listed(str(one.recipient.forward_path), one.recipient.last_reply) for one in kept.values()),
+            message.priority,
+            release_at,
         )
 
 

@@ -35,6 +35,7 @@ class QueueName(Enum):
     ACTIVE = "active"  # being delivered
     DEFERRED = "deferred"  # waiting for its next attempt
     HOLD = "hold"
+    SCHEDULED = "scheduled"  # waiting for the time that its sender named; Postfix has no word for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Entry:
     message_size: int  # octets, the header fields we added included
     sender: str  # empty: the null reverse-path
     recipients: tuple[Listed, ...]
+    priority: int = 0
+    release_at: float = 0.0  # what it waits for; 0: it went on its way at once, or has gone since
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Effect(Enum):
     DONE = "done"
     AFTER_ATTEMPT = "it is being delivered now: takes effect when this attempt is over"
     BEING_DELIVERED = "it is being delivered now: nothing was changed"
+    SCHEDULED = "it waits for the time that its sender named: nothing was changed (release sends it now)"
     NO_SUCH_MESSAGE = "it is not in the queue"
 
 
@@ -118,18 +122,20 @@ class QueueOperator(Protocol):
     def hold(self, queue_ids: Sequence[str] | None) -> list[Change]:
         """Try no more, until released."""
 
-    def release(self, queue_ids: Sequence[str] | None) -> list[Change]:
-        """End a hold; each recipient is due when it was due without it."""
+    def release(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
+        """End a hold; each recipient is due when it was due without it. A message that is named, not on hold, and
+        waits for its release goes on its way now."""
 
     def retry(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
-        """Make waiting recipients due at once; a hold stays."""
+        """Make waiting recipients due at once; a hold stays, and so does the time of a release."""
 
     def delete(self, queue_ids: Sequence[str] | None) -> list[Change]:
         """Take messages out of the queue; nobody is told."""
 
 
 LIST_PAGE: Final = """
-SELECT message.id, arrived_at, size + length(trace), reverse_path, leased, held, forward_path, last_reply
+SELECT message.id, arrived_at, size + length(trace), reverse_path, leased, held, forward_path, last_reply, priority,
+       attempts, due_at, release_at
   FROM (SELECT id, arrived_at, size, trace, reverse_path FROM message
          WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?) AS message
   JOIN recipient ON recipient.message = message.id
@@ -139,9 +145,23 @@ SHOWN: Final = (
     "SELECT arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, body FROM message"
 )
 DETAILS: Final = """
-SELECT forward_path, next_hop, attempts, due_at, leased, held, last_reply, last_host, transcript, parameters
+SELECT forward_path, next_hop, attempts, due_at, leased, held, last_reply, last_host, transcript, parameters,
+       priority, release_at
   FROM recipient WHERE message = ? ORDER BY number
 """
+
+
+# A message that waits for its time and is not on hold: due since it came, and its lifetime counts from now.
+RELEASE_NOW: Final = (
+    """
+UPDATE message SET expires_at = expires_at + {now} - (SELECT max(release_at) FROM recipient WHERE message = message.id)
+ WHERE id = ? AND EXISTS (SELECT 1 FROM recipient WHERE message = message.id AND held = 0 AND release_at > {now})
+""",
+    """
+UPDATE recipient SET due_at = (SELECT arrived_at FROM message WHERE id = message), release_at = {now}
+ WHERE message = ? AND held = 0 AND release_at > {now}
+""",
+)
 
 
 @final
@@ -186,14 +206,18 @@ class SqliteOperator:
         """Try no more, until released."""
         return self._change(queue_ids, "UPDATE recipient SET held = 1 WHERE message = ?", leased=Effect.AFTER_ATTEMPT)
 
-    def release(self, queue_ids: Sequence[str] | None) -> list[Change]:
-        """End a hold; each recipient is due when it was due without it."""
-        return self._change(queue_ids, "UPDATE recipient SET held = 0 WHERE message = ?", leased=Effect.DONE)
+    def release(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
+        """End a hold; each recipient is due when it was due without it. A message that is named, not on hold, and
+        waits for its release goes on its way now."""
+        named = () if queue_ids is None else RELEASE_NOW
+        statements = [statement.format(now=repr(float(now))) for statement in named]
+        statements.append("UPDATE recipient SET held = 0 WHERE message = ?")
+        return self._change(queue_ids, *statements, leased=Effect.DONE)
 
     def retry(self, queue_ids: Sequence[str] | None, now: float) -> list[Change]:
-        """Make waiting recipients due at once; a hold stays."""
+        """Make waiting recipients due at once; a hold stays, and so does the time of a release."""
         due = f"UPDATE recipient SET due_at = {float(now)!r} WHERE message = ? AND leased = 0"
-        return self._change(queue_ids, due, leased=Effect.BEING_DELIVERED)
+        return self._change(queue_ids, due, leased=Effect.BEING_DELIVERED, before=now)
 
     def delete(self, queue_ids: Sequence[str] | None) -> list[Change]:
         """Take messages out of the queue; nobody is told. A body in a file is removed by the server: when it is
@@ -206,9 +230,11 @@ class SqliteOperator:
             leased=Effect.BEING_DELIVERED,
         )
 
-    def _change(self, queue_ids: Sequence[str] | None, *statements: str, leased: Effect) -> list[Change]:
+    def _change(
+        self, queue_ids: Sequence[str] | None, *statements: str, leased: Effect, before: float = float("inf")
+    ) -> list[Change]:
         """Run the statements for each message, in one transaction; `leased` is what it means for a message that is
-        being delivered."""
+        being delivered. Not for those that are to be released later than `before`."""
         numbers = None if queue_ids is None else [number_of(queue_id) for queue_id in queue_ids]
         if not self._exists():
             return [Change(queue_id, Effect.NO_SUCH_MESSAGE) for queue_id in queue_ids or ()]
@@ -217,13 +243,15 @@ class SqliteOperator:
             states = leases(connection, numbers)
             if not self._owned():  # what a server that was killed had leased
                 connection.execute("UPDATE recipient SET leased = 0 WHERE leased <> 0")
-                states = dict.fromkeys(states, False)
+                states = {number: (False, release_at) for number, (_, release_at) in states.items()}
             changes = []
             for number in states if numbers is None else numbers:
                 if number not in states:
                     effect = Effect.NO_SUCH_MESSAGE
+                elif states[number][1] > before:
+                    effect = Effect.SCHEDULED
                 else:
-                    effect = leased if states[number] else Effect.DONE
+                    effect = leased if states[number][0] else Effect.DONE
                 changes.append(Change(queue_id_of(number), effect))
             concerned = [(number_of(change.queue_id),) for change in changes if change.changed]
             for statement in statements:
@@ -276,35 +304,46 @@ def header_of(octets: bytes) -> bytes:
     return octets[:HEADER_OCTETS].partition(b"\r\n\r\n")[0]
 
 
-def leases(connection: sqlite3.Connection, numbers: Sequence[int] | None) -> dict[int, bool]:
-    """Of these messages (None: of all) those that are in the queue, and whether a recipient of each is leased."""
-    query = "SELECT message, max(leased) FROM recipient"
+def leases(connection: sqlite3.Connection, numbers: Sequence[int] | None) -> dict[int, tuple[bool, float]]:
+    """Of these messages (None: of all) those that are in the queue, whether a recipient of each is leased, and when it
+    is or was to be released."""
+    query = "SELECT message, max(leased), max(release_at) FROM recipient"
     if numbers is None:
         rows = connection.execute(f"{query} GROUP BY message").fetchall()
     else:
         one = f"{query} WHERE message = ? GROUP BY message"
         rows = [row for number in numbers for row in connection.execute(one, (number,))]
-    return {number: bool(leased) for number, leased in rows}
+    return {number: (bool(leased), release_at) for number, leased, release_at in rows}
 
 
-def name_of(leased: bool, held: bool) -> QueueName:
+def name_of(leased: bool, held: bool, scheduled: bool) -> QueueName:
     """Where a message with such recipients stands."""
     if leased:
         return QueueName.ACTIVE
-    return QueueName.HOLD if held else QueueName.DEFERRED
+    if held:
+        return QueueName.HOLD
+    return QueueName.SCHEDULED if scheduled else QueueName.DEFERRED
+
+
+def is_scheduled(attempts: int, due_at: float, release_at: float) -> bool:
+    """Whether a recipient waits for its release: nothing has touched it since it came."""
+    return not attempts and due_at == release_at
 
 
 def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
     """The entry of a message from its rows of LIST_PAGE."""
-    _, arrived_at, size, reverse_path, *_ = rows[0]
+    _, arrived_at, size, reverse_path, *_, release_at = rows[0]
     leased = owned and any(row[4] for row in rows)
+    scheduled = not leased and all(is_scheduled(*row[9:]) for row in rows)
     return Entry(
-        name_of(leased, any(row[5] for row in rows)),
+        name_of(leased, any(row[5] for row in rows), scheduled),
         queue_id_of(number),
         arrived_at,
         size,
         str(reverse_path_of(reverse_path)),
         tuple(Listed(str(path_of(row[6])), row[7]) for row in rows),
+        rows[0][8],
+        release_at if scheduled else 0.0,
     )
 
 
@@ -323,14 +362,19 @@ def detail(number: int, message: Sequence[Any], rows: Sequence[Any], header: byt
             transcript,
             given or b"",
         )
-        for path, next_hop, attempts, due_at, leased, _, reply, host, transcript, given in rows
+        for path, next_hop, attempts, due_at, leased, _, reply, host, transcript, given, *_ in rows
     )
+    active = any(recipient.leased for recipient in recipients)
+    priority, release_at = rows[0][10:]
+    scheduled = not active and all(is_scheduled(row[2], row[3], row[11]) for row in rows)
     shown = Entry(
-        name_of(any(recipient.leased for recipient in recipients), any(row[5] for row in rows)),
+        name_of(active, any(row[5] for row in rows), scheduled),
         queue_id_of(number),
         arrived_at,
         size + len(trace),
         str(reverse_path_of(reverse_path)),
         tuple(Listed(recipient.address, recipient.last_reply) for recipient in recipients),
+        priority,
+        release_at if scheduled else 0.0,
     )
     return Detail(shown, expires_at, hops, parameters or b"", header, recipients)

@@ -26,7 +26,9 @@ APPLICATION_ID: Final = 0x50757270  # "Purp", so that file(1) and we know our ow
 MESSAGE: Final = (
     "id, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, body"  # in this order
 )
-RECIPIENT: Final = "message, number, leased, held, attempts, due_at, next_hop, forward_path, parameters"
+RECIPIENT: Final = (
+    "message, number, leased, held, attempts, due_at, next_hop, forward_path, parameters, priority, release_at"
+)
 STATUS: Final = "last_reply, last_host, transcript, warned"
 
 # A row of the view `change` is a change, and triggers carry it out: so a group of changes of any mix is one statement,
@@ -35,7 +37,7 @@ STATUS: Final = "last_reply, last_host, transcript, warned"
 ACCEPT: Final = 1  # a message with its first recipient enters
 FURTHER: Final = 2  # another recipient of it
 FINISH: Final = 3  # a recipient leaves, and with the last one the message
-ARRIVAL: Final = "number, leased, held, attempts, due_at, next_hop, forward_path, rcpt_parameters"
+ARRIVAL: Final = "number, leased, held, attempts, due_at, next_hop, forward_path, rcpt_parameters, priority, release_at"
 CHANGE: Final = f"kind, {MESSAGE}, {ARRIVAL}"
 
 
@@ -102,6 +104,14 @@ MIGRATIONS: Final = (
     """,
     # Whether the sender was told that the recipient waits.
     "ALTER TABLE recipient ADD COLUMN warned INTEGER NOT NULL DEFAULT 0",
+    # Both are the message's; they stand here as its own row has them behind the body. The index finds what is due of
+    # one priority after the other; it is as partial as before.
+    """
+    ALTER TABLE recipient ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE recipient ADD COLUMN release_at REAL NOT NULL DEFAULT 0;  -- 0: at once
+    DROP INDEX recipient_due;
+    CREATE INDEX recipient_due ON recipient (priority, due_at) WHERE leased = 0 AND held = 0;
+    """,
 )
 
 
@@ -227,13 +237,15 @@ def recipient_row(message: QueuedMessage, recipient: QueuedRecipient) -> tuple[i
     """The values of ARRIVAL for a fresh message."""
     return (
         recipient.number,
-        0 if message.held else 1,
+        0 if message.held or message.release_at else 1,
         1 if message.held else 0,
         recipient.attempts,
-        recipient.due_at or message.arrived_at,
+        recipient.due_at or message.released_at,
         recipient.next_hop,
         path_text(recipient.forward_path),
         recipient.parameters.octets() if recipient.parameters else None,
+        message.priority,
+        message.release_at,
     )
 
 

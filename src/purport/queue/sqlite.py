@@ -16,7 +16,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -25,13 +25,15 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final, TypeVar, final
 
+from purport.mail.address import ReversePath
 from purport.queue.body import FileBody
 from purport.queue.body_files import Append, BodyFiles
 from purport.queue.queue_id import queue_id_of
-from purport.queue.schema import BODIES, LOCK, connect, prepare
+from purport.queue.schedule import LOWEST
+from purport.queue.schema import BODIES, LOCK, connect, prepare, reverse_path_of
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
-from purport.queue.writer import Ask, Job, Step, Writer
+from purport.queue.writer import Ask, Job, Step, Writer, waiting_for
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -47,6 +49,10 @@ POOL_THREADS: Final = 4  # big bodies that are written or synced at the same tim
 CHECKPOINT_OCTETS: Final = 8 * 1024 * 1024  # of the log, until it is worth copying
 LOCK_TRIES: Final = 10  # an operator's command tries the lock for a moment, to see whether a server has it
 LOCK_PAUSE: Final = 0.02  # seconds between the tries
+SCHEDULED: Final = """
+SELECT max(release_at), reverse_path FROM recipient JOIN message ON message.id = recipient.message
+ WHERE release_at > 0 GROUP BY message
+"""
 
 
 class SpoolInUse(Exception):
@@ -69,6 +75,7 @@ class SqliteStore:
         """Open the folder, or make it; leases of an earlier process are given back, and files without a message
         removed. Raises SpoolInUse, WrongDatabase, OSError, sqlite3.Error."""
         self._loop = loop or asyncio.get_running_loop()
+        self._folder = folder
         self._inline_limit = inline_limit
         self._memory_limit = memory_limit
         self._reserve = reserve
@@ -81,6 +88,9 @@ class SqliteStore:
             self._connection.execute("UPDATE recipient SET leased = 0 WHERE leased <> 0")
             self._connection.execute("DELETE FROM message WHERE deleted = 1")
             (newest,) = self._connection.execute("SELECT max(id) FROM message").fetchone()
+            self._scheduled = [
+                (float(release_at), reverse_path_of(path)) for release_at, path in self._connection.execute(SCHEDULED)
+            ]
             self._writer = Writer(self._connection, bodies, memory_limit, reserve)
             self._files = BodyFiles(bodies, self._writer.references(), reserve, self._tell)
         except BaseException:
@@ -102,6 +112,10 @@ class SqliteStore:
     def newest_id(self) -> str | None:
         """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
         return self._newest
+
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were in the store when it was opened."""
+        return self._scheduled
 
     def spool(self) -> Spool:
         """A place for a body that is about to arrive."""
@@ -129,14 +143,28 @@ class SqliteStore:
         self._under_way += 1
         self._stage(step)
 
-    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Messages with recipients that are due and not held; those recipients are leased to the caller.
-        Raises NotStored."""
-        return await self._ask(lambda writer: writer.claim(now, limit))
+    async def claim(self, now: float, limit: int, least: int = LOWEST) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held, in the order of their `rank`; those recipients are leased
+        to the caller. None of a lower priority than `least`. Raises NotStored."""
+        return await self._ask(lambda writer: writer.claim(now, limit, least))
 
-    async def next_due(self) -> float | None:
-        """When the next unleased recipient is due, if there is one. Raises NotStored."""
-        return await self._ask(Writer.next_due)
+    async def next_due(self, least: int = LOWEST) -> float | None:
+        """When the next unleased recipient is due, if there is one, of no lower priority than `least`. Raises
+        NotStored."""
+        return await self._ask(lambda writer: writer.next_due(least))
+
+    async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
+        """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many
+        messages those are, and their next hops. Raises NotStored."""
+        try:
+            found = await self._loop.run_in_executor(self._pool, waiting_for, self._folder, BUSY_SECONDS, concerned)
+        except sqlite3.Error as error:
+            raise StorageFault(str(error)) from error
+        keys = [(message, number) for message, number, _ in found]
+        for start in range(0, len(keys), GROUP_LIMIT):  # others may have their turn between
+            part = keys[start : start + GROUP_LIMIT]
+            await self._ask(partial(Writer.hasten, now=now, keys=part))
+        return len({message for message, _ in keys}), frozenset(next_hop for _, _, next_hop in found)
 
     async def refresh(self) -> None:
         """An operator deleted messages from beside: remove them and their bodies. Raises NotStored."""

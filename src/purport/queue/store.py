@@ -6,13 +6,14 @@ event loop's thread, once, and get None or the error that kept the step from bei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from purport.mail.address import Mailbox, ReversePath
 from purport.mail.envelope import Parameters
 from purport.mail.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply
+from purport.queue.schedule import LOWEST
 
 Done = Callable[[BaseException | None], None]
 
@@ -99,6 +100,13 @@ class QueuedMessage:
     expires_at: float = 0.0
     hops: int = 0
     held: bool = False  # accepted on hold: stored, not leased, and not tried before an operator releases it
+    priority: int = 0  # from -9 to 9 (RFC 6710), as our policy has it
+    release_at: float = 0.0  # not 0: stored, not leased, and due no earlier (RFC 4865)
+
+    @property
+    def released_at(self) -> float:
+        """When it went on its way, or will: its lifetime counts from here."""
+        return self.release_at or self.arrived_at
 
 
 @dataclass(slots=True)
@@ -126,24 +134,32 @@ class QueueStore(Protocol):
         """The spooled octets as a body; the spool is finished with."""
 
     def accept(self, message: QueuedMessage, done: Done) -> None:
-        """Store a message. Its recipients are leased to the caller, unless it is `held`: a crash gives them back
-        at the next start."""
+        """Store a message. Its recipients are leased to the caller, unless it is `held` or has a `release_at`: a
+        crash gives them back at the next start."""
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
         them enter. With its last recipient a message and its body leave."""
 
-    async def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Messages with recipients that are due and not held; those recipients are leased to the caller."""
+    async def claim(self, now: float, limit: int, least: int = LOWEST) -> list[QueuedMessage]:
+        """Messages with recipients that are due and not held, in the order of their `rank`; those recipients are leased
+        to the caller. None of a lower priority than `least`."""
 
-    async def next_due(self) -> float | None:
-        """When the next unleased recipient is due, if there is one."""
+    async def next_due(self, least: int = LOWEST) -> float | None:
+        """When the next unleased recipient is due, if there is one, of no lower priority than `least`."""
+
+    async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
+        """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many
+        messages those are, and their next hops. What waits for its first attempt has its own time."""
 
     async def refresh(self) -> None:
         """An operator changed the queue from beside: take notice before the next `claim` or `next_due`."""
 
     def newest_id(self) -> str | None:
         """The newest queue id in the store when it was opened, for `QueueIds(after=…)`."""
+
+    def scheduled(self) -> Sequence[tuple[float, ReversePath]]:
+        """Release and reverse-path of the messages with a `release_at` that were in the store when it was opened."""
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

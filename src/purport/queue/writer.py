@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import closing
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, Final, final
 from purport.queue.body import FileBody, MemoryBody
 from purport.queue.body_files import check_room, file_path
 from purport.queue.queue_id import number_of, queue_id_of
+from purport.queue.schedule import rank
 from purport.queue.schema import (
     CHANGE,
     MESSAGE,
@@ -25,6 +27,7 @@ from purport.queue.schema import (
     STATUS,
     arrival,
     columns,
+    connect,
     departure,
     parameters_of,
     path_of,
@@ -47,10 +50,32 @@ UPDATE recipient
  WHERE message = ? AND number = ?
 """
 RETURN: Final = "UPDATE recipient SET leased = 0, due_at = ? WHERE message = ? AND number = ?"
-DUE: Final = """
-SELECT DISTINCT message FROM recipient WHERE leased = 0 AND held = 0 AND due_at <= ? ORDER BY due_at LIMIT ?
+# The priorities of those that wait, and when the first of each is due: two looks into the index for each of them, and
+# there is one, as a rule.
+LEVELS: Final = """
+WITH RECURSIVE level (priority) AS (
+    SELECT max(priority) FROM recipient WHERE leased = 0 AND held = 0
+    UNION ALL
+    SELECT (SELECT max(priority) FROM recipient WHERE leased = 0 AND held = 0 AND priority < level.priority)
+      FROM level WHERE level.priority IS NOT NULL
+)
+SELECT priority, (SELECT min(due_at) FROM recipient WHERE leased = 0 AND held = 0 AND priority = level.priority)
+  FROM level WHERE priority IS NOT NULL
 """
-NEXT_DUE: Final = "SELECT due_at FROM recipient WHERE leased = 0 AND held = 0 ORDER BY due_at LIMIT 1"
+DUE: Final = """
+SELECT DISTINCT message, due_at FROM recipient
+ WHERE leased = 0 AND held = 0 AND priority = ? AND due_at <= ? ORDER BY due_at LIMIT ?
+"""
+
+
+# What waits for another attempt: read beside the writer, as it looks at every row.
+WAITING: Final = """
+SELECT message, number, next_hop, forward_path FROM recipient WHERE leased = 0 AND held = 0 AND attempts > 0
+"""
+HASTEN: Final = """
+UPDATE recipient SET due_at = min(due_at, ?)
+ WHERE message = ? AND number = ? AND leased = 0 AND held = 0 AND attempts > 0
+"""
 
 
 @final
@@ -197,9 +222,16 @@ class Writer:
 
     # Questions
 
-    def claim(self, now: float, limit: int) -> list[QueuedMessage]:
-        """Lease the recipients that are due, of `limit` messages at most."""
-        numbers = [number for (number,) in self._execute(DUE, (now, limit))]
+    def claim(self, now: float, limit: int, least: int) -> list[QueuedMessage]:
+        """Lease the recipients that are due, of `limit` messages at most: those of the lowest rank, with no lower
+        priority than `least`."""
+        waiting = sorted(
+            (rank(due_at, priority), number)
+            for priority, first in self._levels()
+            if first <= now and priority >= least
+            for number, due_at in self._execute(DUE, (priority, now, limit))
+        )
+        numbers = list(dict.fromkeys(number for _, number in waiting))[:limit]
         claimed: list[QueuedMessage] = []
         for start in range(0, len(numbers), ROWS):
             claimed += self._lease(now, numbers[start : start + ROWS])
@@ -208,6 +240,7 @@ class Writer:
     def _lease(self, now: float, numbers: Sequence[int]) -> list[QueuedMessage]:
         which = ", ".join("?" * len(numbers))
         recipients: dict[int, list[QueuedRecipient]] = {number: [] for number in numbers}
+        common: dict[int, tuple[int, float]] = {}  # priority and release: the same for all recipients of a message
         rows = self._execute(
             f"UPDATE recipient SET leased = 1 WHERE message IN ({which}) AND leased = 0 AND held = 0 AND due_at <= ?"
             f" RETURNING {RECIPIENT}, {STATUS}",
@@ -215,11 +248,12 @@ class Writer:
         )
         for row in rows.fetchall():
             recipients[row[0]].append(recipient_of(row))
+            common[row[0]] = row[9], row[10]
         select = f"SELECT {MESSAGE} FROM message WHERE id IN ({which})"
         found = {row[0]: row for row in self._execute(select, tuple(numbers))}
-        return [self._message(found[number], recipients[number]) for number in numbers]
+        return [self._message(found[number], recipients[number], *common[number]) for number in numbers]
 
-    def _message(self, row: Row, recipients: list[QueuedRecipient]) -> QueuedMessage:
+    def _message(self, row: Row, recipients: list[QueuedRecipient], priority: int, release_at: float) -> QueuedMessage:
         number, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, octets = row
         recipients.sort(key=lambda recipient: recipient.number)
         body: Body
@@ -238,12 +272,21 @@ class Writer:
             recipients,
             expires_at,
             hops,
+            priority=priority,
+            release_at=release_at,
         )
 
-    def next_due(self) -> float | None:
-        """When the next recipient is due that is neither leased nor held."""
-        row = self._execute(NEXT_DUE).fetchone()
-        return None if row is None else float(row[0])
+    def hasten(self, now: float, keys: Sequence[tuple[int, int]]) -> None:
+        """Make recipients due, as far as they still wait."""
+        self._many(HASTEN, [(now, message, number) for message, number in keys])
+
+    def _levels(self) -> list[tuple[int, float]]:
+        """The priorities of recipients that are neither leased nor held, and when the first of each is due."""
+        return self._execute(LEVELS).fetchall()
+
+    def next_due(self, least: int) -> float | None:
+        """When the next recipient is due that is neither leased nor held, of no lower priority than `least`."""
+        return min((due_at for priority, due_at in self._levels() if priority >= least), default=None)
 
     def purge(self) -> dict[int, int]:
         """Remove what an operator deleted; gives how many messages left each body file."""
@@ -251,9 +294,19 @@ class Writer:
         return self._forget([number for (number,) in rows if number in self._filed])
 
 
+def waiting_for(folder: Path, busy_seconds: float, concerned: Container[str]) -> list[tuple[int, int, str]]:
+    """Message, number and next hop of what waits for another attempt at a domain; not for the writer's thread."""
+    with closing(connect(folder, busy_seconds=busy_seconds)) as connection:
+        return [
+            (message, number, next_hop)
+            for message, number, next_hop, forward_path in connection.execute(WAITING)
+            if path_of(forward_path).domain in concerned
+        ]
+
+
 def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:
     """The recipient of a row of RECIPIENT and STATUS."""
-    _, number, _, _, attempts, due_at, next_hop, forward_path, parameters, reply, host, transcript, warned = row
+    _, number, _, _, attempts, due_at, next_hop, forward_path, parameters, *_, reply, host, transcript, warned = row
     return QueuedRecipient(
         number,
         path_of(forward_path),

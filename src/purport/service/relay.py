@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
@@ -22,19 +22,26 @@ from purport.mail.address import Mailbox
 from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, protocol_word, received
+from purport.mail.valid_since import FIELD as VALID_SINCE
 from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
 from purport.policy.policy import Policy
+from purport.policy.priority import PriorityPolicy, sender_reply
+from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.service.holding import Holding, HoldingLimits
+from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle, Transaction
+from purport.service.valid_since import tunnelled, unprotected
 from purport.smtp.event import (
     Data,
     EndOfChunk,
     EndOfData,
+    Etrn,
     Event,
     Hello,
     Mail,
@@ -45,6 +52,10 @@ from purport.smtp.event import (
     StartTls,
     Xclient,
 )
+from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
+from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
+from purport.smtp.extensions.mtpriority import MT_PRIORITY
+from purport.smtp.extensions.rrvs import RRVS
 from purport.smtp.extensions.starttls import NOT_NOW
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
@@ -88,6 +99,9 @@ class Front:
     next_hop: Callable[[str], str]
     lifetime: float  # seconds until a message that could not be delivered is returned
     hold: bool  # whether messages wait for an operator before they are tried
+    priority: PriorityPolicy
+    holding: HoldingLimits
+    etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
 
 
 @final
@@ -102,7 +116,11 @@ class House:
     chronicle: Chronicle
     ids: QueueIds
     admission: Admission
+    holding: Holding
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
+    hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
+    throttle: Throttle
+    look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
 
 
@@ -211,7 +229,11 @@ class Connection(asyncio.Protocol):
         send_at_once(self._transport)
         front = self._front
         self._session = ServerSession(
-            front.profile, xclient_allowed=front.trusts(self._address), secure=front.tls_first
+            front.profile,
+            xclient_allowed=front.trusts(address),
+            secure=front.tls_first,
+            today=int(relay.house.clock() // DAY),
+            etrn_allowed=may_ask(front.etrn, address),
         )
         relay.connections.add(self)
         if front.tls_first:
@@ -350,6 +372,8 @@ class Connection(asyncio.Protocol):
             return replies.OK
         if isinstance(event, StartTls):
             return NOT_NOW if self._front.certificate() is None else replies.OK
+        if isinstance(event, Etrn):
+            return self._etrn(event)
         assert isinstance(event, Xclient)
         return self._xclient(event)
 
@@ -474,23 +498,80 @@ class Connection(asyncio.Protocol):
         self._client = replace(client, address=address, name=name, hello_domain=hello_domain, extended=True)
         return replies.OK
 
+    def _etrn(self, event: Etrn) -> Reply | None:
+        """Start the delivery of what waits for some domains (RFC 1985), at the client's request."""
+        node = f"{event.option}{event.node}"
+        found = granted(self._front.etrn, self._client.address, event.option, event.node)
+        relay = self._relay
+        if found is None:
+            return self._etrn_answered(not_allowed(node))
+        key = ("ETRN", self._client.address, node.lower())
+        if not relay.house.throttle.allows(key, relay.loop.time(), found.seconds):
+            return self._etrn_answered(asked_before(node))
+        task = relay.loop.create_task(self._start_queue(node, found))
+        relay.waiting.add(task)
+        task.add_done_callback(relay.waiting.discard)
+        return None
+
+    async def _start_queue(self, node: str, found: Granted) -> None:
+        try:
+            given = started(node, await self._relay.house.hasten(found.nodes))
+        except NotStored:
+            given = not_started(node)
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        self._answer(self._etrn_answered(given))
+
+    def _etrn_answered(self, given: Reply) -> Reply:
+        client = client_text(self._client.name, self._client.address)
+        self._relay.house.chronicle.connection(client, f"ETRN: {given}")
+        return given
+
     def _mail(self, mail: Mail) -> Reply | None:
         house, front = self._relay.house, self._front
         now = house.clock()
-        submitter = mail.parameters.get(SUBMITTER) if mail.parameters.items else None
+        submitter = None
         transaction = Transaction(house.ids.next(), now, mail, front.recorded)
+        if mail.parameters.items:
+            unheld = self._hold_refusal(mail, now)
+            if unheld is not None:
+                return unheld
+            submitter = mail.parameters.get(SUBMITTER)
+            self._urgency(transaction, mail)
         self._transaction = transaction
         evaluation = mail_facts(
             house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
         )
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
 
+    def _hold_refusal(self, mail: Mail, now: float) -> Reply | None:
+        """Why the message cannot wait for its time here (RFC 4865); None where it can, or is not to."""
+        if release_at(mail.parameters, now) is None:
+            return None
+        house = self._relay.house
+        given = refusal(mail.parameters, mail.reverse_path, now)
+        given = given or house.holding.refusal(self._front.holding, mail.reverse_path, now)
+        if given is not None:
+            house.chronicle.connection(client_text(self._client.name, self._client.address), f"not held ({given})")
+        return given
+
+    def _urgency(self, transaction: Transaction, mail: Mail) -> None:
+        """When the message may go, and before whom."""
+        transaction.release_at = release_at(mail.parameters, transaction.arrived_at) or 0.0
+        asked = transaction.asked = mail.parameters.get(MT_PRIORITY)
+        if asked:
+            assert self._session is not None  # a command of it is being answered
+            transaction.priority = self._front.priority.priority(
+                asked, self._client.address, authenticated=self._session.terms.authenticated
+            )
+
     def _mail_known(self, transaction: Transaction, facts: MailFacts) -> Reply | None:
         transaction.facts = facts
         decision = self._front.policy.at_mail(facts)
         transaction.rules = decision.rules
         if decision.reply is None:
-            return replies.SENDER_OK
+            return sender_reply(transaction.asked or 0, transaction.priority)
         return self._refuse(transaction, "MAIL", decision.action, decision.rule, decision.reply)
 
     def _rcpt(self, rcpt: Rcpt) -> Reply:
@@ -499,7 +580,9 @@ class Connection(asyncio.Protocol):
         forward_path = rcpt.forward_path
         if not forward_path.domain:  # RFC 5321 section 4.1.1.3: the bare Postmaster
             forward_path = Mailbox(POSTMASTER, self._front.profile.hostname)
-        decision = self._front.policy.at_rcpt(transaction.facts, forward_path)
+        required = rcpt.parameters.get(RRVS) if rcpt.parameters.items else None
+        since = None if required is None else required.since
+        decision = self._front.policy.at_rcpt(transaction.facts, forward_path, since)
         if decision.reply is not None:
             transaction.refuse_recipient(forward_path, decision)
             self._relay.house.chronicle.recipient_refused(transaction, self._client, forward_path, decision.reply)
@@ -583,7 +666,7 @@ class Connection(asyncio.Protocol):
 
     def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
         transaction.header, transaction.message = header, facts
-        if self._front.policy.at_message(facts, header).reply is None:
+        if self._front.policy.at_message(facts, header, unprotected(transaction)).reply is None:
             return replies.OK
         refusal = self._message_known(transaction, spool, header, facts)
         assert refusal is not None
@@ -594,7 +677,7 @@ class Connection(asyncio.Protocol):
     ) -> Reply | None:
         transaction.header, transaction.message = header, facts
         transaction.size = spool.size
-        decision = self._front.policy.at_message(facts, header)
+        decision = self._front.policy.at_message(facts, header, unprotected(transaction))
         transaction.rules += decision.rules
         if decision.reply is not None:
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
@@ -607,7 +690,10 @@ class Connection(asyncio.Protocol):
             self._transaction = None
             if error is None:
                 chronicle.stored(transaction, self._client)
-                if not message.held:
+                if message.release_at:
+                    house.holding.add(message.release_at, message.reverse_path)
+                    house.look(message)
+                elif not message.held:
                     house.submit(message)
                 self._answer(accepted)
             else:
@@ -620,6 +706,9 @@ class Connection(asyncio.Protocol):
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
+        parameters = transaction.mail.parameters
+        if header.first(VALID_SINCE) is not None:
+            parameters = tunnelled(parameters, header, recipients)
         trace = received(
             hello_domain=client.hello_domain,
             client_name=client.name,
@@ -630,19 +719,22 @@ class Connection(asyncio.Protocol):
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
             date=relay.date(arrived_at),
             cipher=client.cipher,
+            priority=transaction.asked,
         )
         transaction.spool = None
         return QueuedMessage(
             transaction.queue_id,
             arrived_at,
             transaction.mail.reverse_path,
-            transaction.mail.parameters,
+            parameters,
             fields + trace,
             relay.house.store.body(spool),
             recipients,
-            arrived_at + front.lifetime,
+            (transaction.release_at or arrived_at) + front.lifetime,
             count_received(header) + 1,
             front.hold,
+            transaction.priority,
+            transaction.release_at,
         )
 
     # The end of a transaction

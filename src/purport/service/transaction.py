@@ -15,6 +15,7 @@ from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.queue.store import NotStored, QueuedRecipient, Spool
 from purport.smtp.event import Mail
+from purport.smtp.extensions.futurerelease import encode_moment
 
 WORDS: Final[dict[str, Literal["accept", "reject", "defer"]]] = {
     "accept": "accept",
@@ -29,15 +30,18 @@ class Transaction:
 
     __slots__ = (
         "arrived_at",
+        "asked",
         "facts",
         "fault",
         "header",
         "mail",
         "message",
         "policy",
+        "priority",
         "queue_id",
         "recipients",
         "refused",
+        "release_at",
         "rules",
         "searched",
         "size",
@@ -50,6 +54,9 @@ class Transaction:
         self.policy = policy  # in force when it began
         self.arrived_at = arrived_at  # seconds since 1970
         self.mail = mail
+        self.asked: int | None = None  # the priority that the client named
+        self.priority = 0  # and what it got
+        self.release_at = 0.0  # when the message may go, in seconds since 1970; 0: at once
         self.facts: MailFacts | None = None
         self.rules: tuple[Rule, ...] = ()
         self.recipients: list[QueuedRecipient] = []
@@ -98,6 +105,7 @@ class Chronicle:
             recipients=len(transaction.recipients),
             protocol=_protocol(client),
             hello_domain=client.hello_domain,
+            notes=_notes(transaction),
         )
         self._responsible(transaction, client, "accept", "default")
 
@@ -205,6 +213,17 @@ class Chronicle:
             fault=transaction.wrong,
         )
         self._ledger.append(encode(made))
+
+
+def _notes(transaction: Transaction) -> str:
+    """What a log line says of a message that is not like all others (RFC 6710 section 4.1 (3))."""
+    notes = ""
+    if transaction.asked is not None:
+        changed = f" (asked for {transaction.asked})" if transaction.asked != transaction.priority else ""
+        notes = f", priority={transaction.priority}{changed}"
+    if transaction.release_at:
+        notes += f", release={encode_moment(transaction.release_at).decode('ascii')}"
+    return notes
 
 
 def _protocol(client: Client) -> str:

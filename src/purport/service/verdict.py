@@ -42,17 +42,18 @@ def judge(
     if decision.reply is not None:
         return written("MAIL", decision, rules, None)
     refused = None
-    accepted = 0
+    reached: list[Mailbox] = []
     for forward_path in forward_paths:
         decision = policy.at_rcpt(facts, forward_path)
         recipients.append(RecordedRecipient(str(forward_path), str(decision.reply) if decision.reply else ""))
         refused = decision if decision.reply is not None else refused
-        accepted += decision.reply is None
-    if refused is not None and not accepted:
+        if decision.reply is None:
+            reached.append(forward_path)
+    if refused is not None and not reached:
         return written("RCPT", refused, rules + refused.rules, None)
     pra = purported_responsible_address(header)
     message = yield from message_facts(checker, facts, pra, now, policy.submitter)
-    decision = policy.at_message(message, header)
+    decision = policy.at_message(message, header, reached)
     return written("END-OF-MESSAGE", decision, rules + decision.rules, message)
 
 

@@ -96,6 +96,7 @@ class Transaction:
         "data_reply",
         "end_command",
         "end_reply",
+        "last",
         "local",
         "mail_command",
         "mail_reply",
@@ -106,6 +107,7 @@ class Transaction:
         "reverse_path",
         "stage",
         "stages",
+        "unsendable",
     )
 
     def __init__(self, reverse_path: ReversePath, recipients: Sequence[Addressee], message: Outgoing) -> None:
@@ -119,6 +121,8 @@ class Transaction:
         self.stages: list[Stage] = [MAIL] * len(recipients)
         self.stage = MAIL  # what the server has still to answer
         self.local = False
+        self.unsendable: set[int] = set()  # recipients that the server never heard of: their reply is of this side
+        self.last = len(recipients) - 1  # the number of the last one that the server hears of
         self.mail_command = b""  # this and the next as sent, without CRLF
         self.rcpt_commands: list[bytes] = []
         self.mail_reply: Reply | None = None
@@ -137,6 +141,8 @@ class Transaction:
             return [f"C: {self.mail_command.decode('ascii')}"] if self.mail_command else []
         lines = [f"C: {self.mail_command.decode('ascii')}", f"S: {self.mail_reply}"]
         for number, (command, given) in enumerate(zip(self.rcpt_commands, self.replies, strict=True)):
+            if number in self.unsendable:
+                continue
             if number in self.accepted:
                 lines += [f"C: {command.decode('ascii')}", "S: (accepted)"]
             elif self.stages[number] is RCPT:
@@ -201,6 +207,7 @@ class ClientSession:
     """
 
     __slots__ = (
+        "_adjust_rcpt",
         "_chunks",
         "_events",
         "_expected",
@@ -229,6 +236,9 @@ class ClientSession:
         self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
         self._outbound_rcpt = [
             (extension.keyword, extension.outbound_rcpt) for extension in extensions if extension.outbound_rcpt
+        ]
+        self._adjust_rcpt = [
+            (extension.keyword, extension.adjust_rcpt) for extension in extensions if extension.adjust_rcpt
         ]
         self._reader = ReplyReader()
         self._expected: deque[Expected] = deque([(GREETING, None, 0)])  # sent and not answered
@@ -310,22 +320,27 @@ class ClientSession:
 
     def begin(self, transaction: Transaction) -> None:
         """Start a transaction; only when `can_begin`. One that cannot be sent to this server (CannotForward of an
-        extension) is finished at once, and nothing is sent."""
+        extension) is finished at once, and nothing is sent; a recipient that cannot be is left out."""
         if not self.can_begin:
             raise RuntimeError("a transaction cannot begin here")
         try:
             mail = self._mail_command(transaction)
-            rcpts = [self._rcpt_command(recipient) for recipient in transaction.recipients]
         except CannotForward as refusal:
             transaction.local = True
             transaction.settle(refusal.reply, MAIL)
             self._events.append(Finished(transaction))
             return
+        rcpts = self._rcpt_commands(transaction)
+        if not any(rcpts):
+            transaction.local = True
+            self._events.append(Finished(transaction))
+            return
         transaction.mail_command = mail
         transaction.rcpt_commands = rcpts
         self._transactions.append(transaction)
-        commands = [mail, *rcpts]
-        expected: list[Expected] = [(RCPT, transaction, number) for number in range(len(rcpts))]
+        commands = [mail, *filter(None, rcpts)]
+        expected: list[Expected] = [(RCPT, transaction, number) for number, rcpt in enumerate(rcpts) if rcpt]
+        transaction.last = expected[-1][2]
         expected.insert(0, (MAIL, transaction, 0))
         if not self.chunking:
             commands.append(b"DATA")
@@ -458,9 +473,9 @@ class ClientSession:
                 transaction.stages[number] = RCPT
             else:
                 transaction.accepted.append(number)
-        if number == len(transaction.replies) - 1 and self.chunking:
+        if number == transaction.last and self.chunking:
             self._recipients_known(transaction)
-        elif number == len(transaction.replies) - 1:
+        elif number == transaction.last:
             transaction.stage = DATA
             if self._pending and not transaction.accepted:
                 self._pending.clear()
@@ -584,10 +599,26 @@ class ClientSession:
                 command += written(added)
         return command
 
-    def _rcpt_command(self, recipient: Addressee) -> bytes:
+    def _rcpt_commands(self, transaction: Transaction) -> list[bytes]:
+        """RCPT for every recipient; empty for one that cannot be sent, which has its reply then."""
+        commands: list[bytes] = []
+        for number, recipient in enumerate(transaction.recipients):
+            try:
+                commands.append(self._rcpt_command(transaction.message, recipient))
+            except CannotForward as refusal:
+                commands.append(b"")
+                transaction.unsendable.add(number)
+                transaction.replies[number] = refusal.reply
+                transaction.stages[number] = RCPT
+        return commands
+
+    def _rcpt_command(self, message: Outgoing, recipient: Addressee) -> bytes:
         """RCPT, the same way; most recipients came without parameters. Raises CannotForward."""
         command = b"RCPT TO:<" + path_octets(recipient.forward_path) + b">"
         parameters = recipient.parameters
+        if message.parameters.items:
+            for keyword, adjust in self._adjust_rcpt:
+                parameters = adjust(message, self.offers.get(keyword), parameters)
         if parameters.items:
             for keyword, outbound in self._outbound_rcpt:
                 command += written(outbound(parameters, self.offers.get(keyword)))

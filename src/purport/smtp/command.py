@@ -26,7 +26,6 @@ HELLO_DOMAIN: Final = re.compile(rb"[A-Za-z0-9._:\[\]!#$%&*+/?^{|}~-]{1,255}")
 BAD_REVERSE_PATH: Final = reply(501, "5.1.7", "Bad sender address syntax")
 BAD_FORWARD_PATH: Final = reply(501, "5.1.3", "Bad recipient address syntax")
 NEEDS_SMTPUTF8: Final = reply(553, "5.6.7", "Address holds characters that need SMTPUTF8")
-REPEATED_PARAMETER: Final = reply(501, "5.5.4", "Parameter given twice")
 NEEDS_DOMAIN: Final = reply(501, "5.5.4", "A domain or an address literal has to follow")
 CHUNK: Final = re.compile(rb"[0-9]+(?: (LAST))?", re.IGNORECASE)  # RFC 3030 section 2 (3)
 CHUNK_DIGITS: Final = 20  # as SIZE has (RFC 1870 section 4)
@@ -90,7 +89,7 @@ def parameters(octets: bytes, known: Known) -> Parameters:
         parameter = known.get(keyword.upper())
         if parameter is not None:
             if parameter in owners:
-                raise Rejected(REPEATED_PARAMETER)
+                raise Rejected(reply(501, parameter.fault, "Parameter given twice"))
             owners.append(parameter)
             items.append((parameter.keyword, value if equals else None))
         elif KEYWORD.fullmatch(keyword) is not None:
@@ -104,5 +103,5 @@ def parameters(octets: bytes, known: Known) -> Parameters:
         try:
             found.get(parameter)
         except ValueError:
-            raise Rejected(reply(501, "5.5.4", f"Bad value of {parameter.keyword}")) from None
+            raise Rejected(reply(501, parameter.fault, f"Bad value of {parameter.keyword}")) from None
     return found

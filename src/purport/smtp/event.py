@@ -93,8 +93,17 @@ class StartTls:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Etrn:
+    """ETRN (RFC 1985): `node` is a full domain name, with the option "@" it and all below it, with "#" a queue."""
+
+    option: str
+    node: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Quit:
     """QUIT was answered: send what `to_send()` gives and close."""
 
 
-Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfChunk | EndOfData | Xclient | StartTls | Quit
+Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfChunk | EndOfData | Xclient | StartTls | Etrn | Quit

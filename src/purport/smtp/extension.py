@@ -31,6 +31,11 @@ class Terms:
     secure: bool = False  # whether TLS protects the connection
     tls_required: bool = False  # whether it has to
     authenticated: bool = False  # whether the client logged in
+    etrn_allowed: bool = False  # whether the client may start the delivery of what waits for some domain
+    least_by_time: int = 0  # seconds that a message must leave us that is to be returned after them; 0: none named
+    today: int = 0  # days since 1970 when the session began, where an offer depends on it
+    hold_seconds: int = 0  # for which a message may be held for a later release; 0: it is not offered
+    priority_policy: str = ""  # the Priority Assignment Policy that is disclosed (RFC 6710 section 9.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,19 @@ class Outgoing:
     """A message as it is about to be sent: what extensions need to know about it.
 
     `pra` is the purported responsible address of the header as it goes out (RFC 4405 section 4.1), None where the
-    header has none. `parameters` are those of the MAIL command that the message came with.
+    header has none. `parameters` are those of the MAIL command that the message came with. `priority` is what our
+    policy made of that which was asked for (RFC 6710 section 4.2); None: nothing is said of it. `hold` is HOLDFOR or
+    HOLDUNTIL with its value, of a message that we submit (RFC 4865 section 4.1): who was asked to hold a message does
+    not ask the next one.
     """
 
     octets: int  # of header and body as sent, CRLF counted, without the dots of transparency
     pra: Mailbox | None = None
     eightbit: bool = False  # whether it holds octets above 127
     parameters: Parameters = NO_PARAMETERS
+    age: float = 0.0  # seconds since that command
+    priority: int | None = None
+    hold: tuple[str, bytes] | None = None
 
 
 class CannotForward(Exception):
@@ -71,7 +82,10 @@ class Extension:
       the shell; it raises Rejected.
     * `outbound` gives the parameters that our client adds to MAIL. It gets what the next hop offers after the keyword,
       None where it does not offer the extension, and raises CannotForward where the message cannot go without it.
-      `outbound_rcpt` gives those of a RCPT; it gets the parameters that the recipient came with.
+      `outbound_rcpt` gives those of a RCPT; it gets the parameters that the recipient came with. Where it raises, that
+      recipient alone fails.
+    * `adjust_rcpt` sees the parameters of a recipient before any `outbound_rcpt` does, and gives what those are to see
+      instead. It is asked where MAIL came with parameters.
     """
 
     keyword: str
@@ -86,3 +100,4 @@ class Extension:
     commands: Mapping[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
     outbound: Callable[[Outgoing, str | None], Mapping[str, bytes | None]] | None = None
     outbound_rcpt: Callable[[Parameters, str | None], Mapping[str, bytes | None]] | None = None
+    adjust_rcpt: Callable[[Outgoing, str | None, Parameters], Parameters] | None = None

@@ -90,6 +90,9 @@ class Profile:
     * `recipients`: of one transaction; the next ones get 452, and the client sends to them in another transaction.
     * `errors`: so many 5yz replies without an accepted message between them end the session with 421.
     * `starttls`: whether there is a certificate to begin TLS with; `tls_required`: whether mail is taken only then.
+    * `least_by_time`: what DELIVERBY offers, in seconds; 0: nothing.
+    * `hold_seconds`: for which the submission service holds a message (RFC 4865); 0: FUTURERELEASE is not offered.
+    * `priority_policy`: what MT-PRIORITY offers (RFC 6710 section 9.2).
     """
 
     hostname: str
@@ -101,6 +104,9 @@ class Profile:
     service: Service = "mx"
     starttls: bool = False
     tls_required: bool = False
+    least_by_time: int = 0
+    hold_seconds: int = 0
+    priority_policy: str = ""
     greeting: bytes = field(init=False)
     _dialects: dict[tuple[Terms, bool], Dialect] = field(init=False, repr=False, default_factory=dict)
 
@@ -108,8 +114,10 @@ class Profile:
         greeting = Reply(220, "", (f"{self.hostname} ESMTP {self.software}".rstrip(),))
         object.__setattr__(self, "greeting", greeting.octets())
 
-    def terms(self, *, xclient_allowed: bool = False, secure: bool = False) -> Terms:
-        """The terms of a session that begins."""
+    def terms(
+        self, *, xclient_allowed: bool = False, secure: bool = False, today: int = 0, etrn_allowed: bool = False
+    ) -> Terms:
+        """The terms of a session that begins; `today` in days since 1970."""
         return Terms(
             self.message_octets,
             xclient_allowed,
@@ -118,12 +126,19 @@ class Profile:
             starttls=self.starttls,
             secure=secure,
             tls_required=self.tls_required,
+            etrn_allowed=etrn_allowed,
+            least_by_time=self.least_by_time,
+            today=today if self.hold_seconds and self.service == "submission" else 0,
+            hold_seconds=self.hold_seconds,
+            priority_policy=self.priority_policy,
         )
 
     def dialect(self, terms: Terms, *, extended: bool) -> Dialect:
         """What may be said on these terms, after EHLO (`extended`) or HELO; worked out once."""
         known = self._dialects.get((terms, extended))
         if known is None:
+            for old in [key for key in self._dialects if key[0].today < terms.today]:
+                del self._dialects[old]  # of a day that is over
             known = Dialect(self.hostname, self.extensions, terms, extended=extended)
             self._dialects[terms, extended] = known
         return known

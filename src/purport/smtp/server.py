@@ -21,6 +21,7 @@ from purport.smtp.chunk import DROP_OCTETS, SMALL, ChunkReader
 from purport.smtp.command import chunk_argument, hello_domain, mail_argument, rcpt_argument
 from purport.smtp.data import CRLF, DataReader
 from purport.smtp.event import Data, EndOfChunk, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
+from purport.smtp.extension import Terms
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.starttls import READY_TO_START
 from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
@@ -83,9 +84,19 @@ class ServerSession:
         "state",
     )
 
-    def __init__(self, profile: Profile, *, xclient_allowed: bool = False, secure: bool = False) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        xclient_allowed: bool = False,
+        secure: bool = False,
+        today: int = 0,
+        etrn_allowed: bool = False,
+    ) -> None:
         self._profile = profile
-        self._terms = profile.terms(xclient_allowed=xclient_allowed, secure=secure)
+        self._terms = profile.terms(
+            xclient_allowed=xclient_allowed, secure=secure, today=today, etrn_allowed=etrn_allowed
+        )
         self._dialect = profile.dialect(self._terms, extended=True)
         self._buffer = b""  # octets received; those before `_start` have been read
         self._start = 0
@@ -167,6 +178,11 @@ class ServerSession:
         octets = bytes(self._sending)
         self._sending.clear()
         return octets
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms we talk to the client."""
+        return self._terms
 
     @property
     def closed(self) -> bool:
@@ -451,7 +467,7 @@ def without_argument(argument: bytes) -> None:
         raise Rejected(NEEDS_NO_ARGUMENT)
 
 
-JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET"))
+JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET", b"ETRN"))
 COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] = {
     b"MAIL": ServerSession._mail,
     b"RCPT": ServerSession._rcpt,
