@@ -2,7 +2,7 @@
 
     exchange = plain.server(b"\0alice\0secret")
     next(exchange)          ->  PasswordCheck("alice", ...)
-    exchange.send(True)     ->  StopIteration("alice"): who the client proved to be
+    exchange.send("alice")  ->  StopIteration("alice"): who the client proved to be
 
 A mechanism is a generator. It yields a Challenge for the client, and is sent the client's response; it yields a
 question about a user, and is sent the answer. It returns the name of who logged in, or raises Refused.
@@ -42,7 +42,8 @@ class Challenge:
 @final
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """Whether this is the password of this user; the answer is a bool. Nobody of that name: False."""
+    """Whether this is the password of this user; the answer is the name that the user is known by, or None. Nobody of
+    that name: None."""
 
     name: str
     password: str = field(repr=False)
@@ -67,7 +68,7 @@ class TokenCheck:
 
 Question = PasswordCheck | KeysWanted | TokenCheck
 Step = Challenge | Question
-Given = bytes | bool | ScramKeys | str | None
+Given = bytes | ScramKeys | str | None
 Exchange = Generator[Step, Given, str]
 
 
@@ -79,11 +80,13 @@ def challenge(octets: bytes = b"") -> Generator[Step, Given, bytes]:
     return given
 
 
-def password_check(name: str, password: str) -> Generator[Step, Given, None]:
-    """Ask for a user's password to be checked. Raises Refused where it is wrong."""
+def password_check(name: str, password: str) -> Generator[Step, Given, str]:
+    """Ask for a user's password to be checked; returns the name that the user is known by. Raises Refused where it is
+    wrong."""
     given = yield PasswordCheck(name, password)
-    if given is not True:
+    if not isinstance(given, str):
         raise Refused("authentication failure")
+    return given
 
 
 def keys_of(name: str) -> Generator[Step, Given, ScramKeys]:

@@ -36,8 +36,9 @@ def server(initial: bytes | None) -> Exchange:
         raise Refused("a PLAIN response has three parts", MALFORMED)
     authorization, name, password = map(text_of, parts)
     name = prepared(name, "a name")
-    yield from password_check(name, prepared(password, "a password"))
-    return authorized(authorization, name)
+    known_as = yield from password_check(name, prepared(password, "a password"))
+    authorized(authorization, name)
+    return known_as
 
 
 def login_server(initial: bytes | None) -> Exchange:
@@ -45,8 +46,7 @@ def login_server(initial: bytes | None) -> Exchange:
     name = initial if initial is not None else (yield from challenge(LOGIN_PROMPTS[0]))
     password = yield from challenge(LOGIN_PROMPTS[1])
     who = prepared(text_of(name), "a name")
-    yield from password_check(who, prepared(text_of(password), "a password"))
-    return who
+    return (yield from password_check(who, prepared(text_of(password), "a password")))
 
 
 @final
