@@ -155,7 +155,7 @@ def test_t2_the_submitter_of_the_header_is_accepted() -> None:
     ("line", "told"),
     [
         ('forwards = { carol = ["c@elsewhere.example"] }', "forwards: unknown setting"),
-        ('service = "submission"', "service"),
+        ('service = "milter"', "service"),
     ],
 )
 def test_t17_t18_t25_what_is_not_built_is_not_offered(line: str, told: str) -> None:

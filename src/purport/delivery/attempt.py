@@ -51,6 +51,7 @@ class Patience:
         return {
             Stage.GREETING: self.greeting,
             Stage.HELLO: self.hello,
+            Stage.AUTH: self.hello,
             Stage.RESET: self.mail,
             Stage.MAIL: self.mail,
             Stage.RCPT: self.rcpt,
@@ -309,6 +310,7 @@ class Connection(asyncio.Protocol):
             content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
             message.parameters,
+            self._session.authenticated,
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job

@@ -39,7 +39,7 @@ class Policy:
 
     def at_rcpt(self, facts: MailFacts, forward_path: Mailbox) -> Decision:
         """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here."""
-        verdicts = [may_reach(self.relaying, facts.client.address, forward_path)]
+        verdicts = [may_reach(self.relaying, facts.client, forward_path)]
         if self.submitter.reject_at == "rcpt":
             verdicts.append(authorized(self.submitter, facts))
         return _first_refusal(verdicts)
