@@ -95,7 +95,10 @@ async def _greeting(reader: asyncio.StreamReader) -> None:
 
 async def _line(reader: asyncio.StreamReader) -> list[str]:
     """The words of a line. Raises ValueError for one that is too long or no text."""
-    line = await reader.readuntil(b"\n")
+    try:
+        line = await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError:
+        raise ValueError("a line that is too long") from None
     return line[:-1].decode("utf-8").split("\t")
 
 
