@@ -142,6 +142,8 @@ class Dialogue:
                 self._send_message(connection)
             elif isinstance(event, Unusable):
                 self.reply = event.reply
+                if event.stage is Stage.AUTH and session.closed and event.reply.code == 450:
+                    self._shown.line(ERROR, str(event.reply))  # why we did not log in
             elif isinstance(event, Finished) and event.transaction.local and not session.closed:
                 # What no command can say to this server, such as an address with letters beyond ASCII.
                 self._shown.line(ERROR, f"Not sent: {event.transaction.replies[0]}")

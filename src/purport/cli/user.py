@@ -103,7 +103,7 @@ def list_users(as_json: bool, config: str | None) -> None:
         if as_json:
             click.echo(msgspec.json.encode({"name": name, "addresses": addresses, "place": place}))
         else:
-            click.echo(safe("\t".join((name, ", ".join(addresses) or "-", place))))
+            click.echo("\t".join((safe(name), safe(", ".join(addresses) or "-"), place)))
 
 
 @command.command("check")
