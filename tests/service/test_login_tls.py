@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import smtplib
 import ssl
@@ -9,7 +10,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from support.certificates import Authority
 from support.peers import free_port, require_peer, wait_for
@@ -30,7 +34,13 @@ password = "open sesame"
 [auth]
 delay = 0.0
 max_delay = 0.0
+
+[oauth]
+jwks = "keys.json"
+audience = "smtp"
+claim = "sub"
 """
+KEY = ec.generate_private_key(ec.SECP256R1())
 MESSAGE = "From: alice@company.com.example\r\nTo: bob@company.com.example\r\nSubject: %s\r\n\r\nHello.\r\n"
 PASSWORD = "open sesame"
 
@@ -45,6 +55,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
     """Submission with STARTTLS on `port`, with TLS from the first octet on `implicit`."""
     folder = tmp_path_factory.mktemp("submission")
     (folder / "zone.json").write_text("{}")
+    key = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "one", "alg": "ES256"}
+    (folder / "keys.json").write_text(json.dumps({"keys": [key]}))
     running = PurportServer(folder, SETTINGS, listener='service = "submission"\ntls = "require"')
     running.implicit = free_port()  # type: ignore[attr-defined]
     certificate = authority.issue(HOSTNAME, "127.0.0.1")
@@ -80,7 +92,7 @@ def test_auth_is_offered_after_starttls_alone(server: PurportServer, authority: 
         assert client.mail("alice@company.com.example")[1] == b"5.7.0 Must issue a STARTTLS command first"
         client.starttls(context=context(authority))
         client.ehlo()
-        assert client.esmtp_features["auth"].split() == ["SCRAM-SHA-256", "PLAIN"]
+        assert client.esmtp_features["auth"].split() == ["SCRAM-SHA-256", "OAUTHBEARER", "PLAIN"]
         assert client.mail("alice@company.com.example")[1] == b"5.7.0 Authentication required"
         client.login("alice", PASSWORD)
         client.sendmail("alice@company.com.example", ["bob@company.com.example"], MESSAGE % "starttls")
@@ -143,3 +155,38 @@ def test_curl_logs_in_under_tls(server: PurportServer, authority: Authority, tmp
     ran = subprocess.run([*words, "-T", str(tmp_path / "message")], capture_output=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     expect(server, "curl", "PLAIN")
+
+
+def token(audience: str = "smtp") -> str:
+    return jwt.encode({"sub": "alice", "aud": audience, "exp": 4_000_000_000}, KEY, "ES256", {"kid": "one"})
+
+
+@pytest.mark.peer
+def test_curl_logs_in_with_a_token(server: PurportServer, authority: Authority, tmp_path: Path) -> None:
+    curl = require_peer("curl")
+    (tmp_path / "message").write_bytes((MESSAGE % "a token").encode())
+    port: int = server.implicit  # type: ignore[attr-defined]
+    words = [curl, "-sS", f"smtps://127.0.0.1:{port}", "--cacert", str(authority.bundle), "--user", "alice:"]
+    words += ["--mail-from", "alice@company.com.example", "--mail-rcpt", "bob@company.com.example", "--sasl-ir"]
+    words += ["-T", str(tmp_path / "message"), "--login-options", "AUTH=OAUTHBEARER", "--oauth2-bearer"]
+    ran = subprocess.run([*words, token()], capture_output=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    expect(server, "a token", "OAUTHBEARER")
+    ran = subprocess.run([*words, token("imap")], capture_output=True, timeout=60)
+    assert ran.returncode == 67, ran.stderr
+    assert "SASL OAUTHBEARER authentication failed: a token that is not valid" in server.log()
+    assert token()[:40] not in server.log()
+
+
+@pytest.mark.peer
+def test_msmtp_logs_in_with_a_token(server: PurportServer, authority: Authority) -> None:
+    msmtp = require_peer("msmtp")
+    if "oauthbearer" not in subprocess.run([msmtp, "--version"], capture_output=True, text=True).stdout:
+        pytest.skip("this msmtp was built without OAUTHBEARER")
+    words = [msmtp, "--host=127.0.0.1", f"--port={server.port}", "--tls=on", f"--tls-trust-file={authority.bundle}"]
+    words += ["--auth=oauthbearer", "--user=alice", f"--passwordeval=echo {token()}"]
+    words += ["--from=alice@company.com.example", "bob@company.com.example"]
+    message = (MESSAGE % "msmtp and a token").encode().replace(b"\r\n", b"\n")
+    ran = subprocess.run(words, input=message, capture_output=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    expect(server, "msmtp and a token", "OAUTHBEARER")

@@ -119,11 +119,14 @@ def test_the_keys_of_nobody_look_like_anybodys_and_stay(tmp_path: Path) -> None:
     assert ask(authenticator(file=file, pepper=b"another"), KeysWanted("nobody")) != fake
 
 
-def test_a_password_in_clear_serves_scram_with_one_salt() -> None:
+def test_a_password_in_clear_serves_scram_with_one_salt_like_nobodys() -> None:
     known = authenticator(User("alice", Secret("secret")))
     keys = ask(known, KeysWanted("alice"))
     assert isinstance(keys, ScramKeys)
     assert ask(known, KeysWanted("alice")) == keys
+    without = ask(authenticator(), KeysWanted("alice"))  # after a new start, and with nobody of that name
+    assert isinstance(without, ScramKeys)
+    assert (without.salt, without.iterations) == (keys.salt, keys.iterations)
     assert HASHER.check(Secret(scram=keys), "secret")
 
 

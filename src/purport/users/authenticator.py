@@ -16,11 +16,11 @@ from typing import Final, final
 from purport.policy.login import Login
 from purport.smtp.sasl import mechanisms
 from purport.smtp.sasl.exchange import Given, KeysWanted, PasswordCheck, Question
-from purport.smtp.sasl.keys import ScramKeys
+from purport.smtp.sasl.keys import ScramKeys, keys_of_password
 from purport.smtp.sasl.saslprep import saslprep
 from purport.users.dovecot import DovecotAuth
 from purport.users.file import BadUsers, User, change_secret, read_users
-from purport.users.password import ITERATIONS, NO_SECRET, SALT_OCTETS, Hasher, Secret, Threads, Unavailable
+from purport.users.password import ITERATIONS, NO_SECRET, SALT_OCTETS, Hasher, Secret, Threads, Unavailable, prepared
 from purport.users.tokens import Tokens
 
 Version = tuple[int, int, int]  # of a file: when it was changed, its size, its number
@@ -130,10 +130,16 @@ class Authenticator:
         clear = secret.clear
         if clear is None:
             return self._nobodys_keys(name)
+        salt, iterations = self._salt(name), self._iterations()
         made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = await self._threads.run(lambda: self._hasher.keys(clear))
+        if made is None or made.iterations != iterations:
+            made = await self._threads.run(lambda: keys_of_password(prepared(clear), salt, iterations))
+            self._made[name] = made
         return made
+
+    def _salt(self, name: str) -> bytes:
+        """The salt of who has none kept: the same after a new start, so that it does not tell users from nobodies."""
+        return hmac.digest(self._pepper, b"salt " + name.encode("utf-8"), "sha256")[:SALT_OCTETS]
 
     def _nobodys_keys(self, name: str) -> ScramKeys:
         """Keys that look like those of any user, and are the same at each question (RFC 5802 section 9)."""
@@ -141,7 +147,7 @@ class Authenticator:
         def made(what: bytes) -> bytes:
             return hmac.digest(self._pepper, what + name.encode("utf-8"), "sha256")
 
-        return ScramKeys(made(b"salt ")[:SALT_OCTETS], self._iterations(), made(b"stored "), made(b"server "))
+        return ScramKeys(self._salt(name), self._iterations(), made(b"stored "), made(b"server "))
 
     def _iterations(self) -> int:
         """What most users have."""
