@@ -90,7 +90,9 @@ def test_the_demonstration_zone_is_json() -> None:
     assert "bank.example" in json.loads((PROJECT / "examples/demo/zone.json").read_text())
 
 
-@pytest.mark.parametrize("command", ["", "serve", "check", "config", "queue", "explain", "judge", "pra", "spf", "send"])
+@pytest.mark.parametrize(
+    "command", ["", "serve", "check", "config", "user", "queue", "explain", "judge", "pra", "spf", "send"]
+)
 def test_every_command_has_help(command: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "purport", *command.split(), "--help"], capture_output=True, text=True, timeout=30

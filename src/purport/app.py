@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import resource
+import secrets
 import signal
 import sqlite3
 import sys
@@ -36,8 +37,11 @@ from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
 from purport.parts import (
+    make_authenticator,
     make_certificates,
+    make_credentials,
     make_front,
+    make_guard_limits,
     make_pool_settings,
     make_resolver,
     make_routes,
@@ -49,15 +53,19 @@ from purport.queue.store import NotStored
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.holding import Holding
+from purport.service.login import LoginDesk
 from purport.service.relay import House, Relay
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL
+from purport.users.guard import Guard
+from purport.users.password import Threads
 
 EX_UNAVAILABLE: Final = 69  # sysexits(3)
 EX_CONFIG: Final = 78
 GRACE: Final = 30.0  # seconds that running transactions get when the server stops
 SWITCH_SECONDS: Final = 0.0002
+PEPPER_OCTETS: Final = 32
 TICK: Final = 1.0  # seconds between looks at clients that are too slow
 
 
@@ -138,6 +146,7 @@ class Server:
                 extensions=ALL,
                 settings=make_pool_settings(settings),
                 patience=DeliveryPatience(),
+                credentials=make_credentials(path, settings),
             ),
             reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
             schedule=schedule,
@@ -160,14 +169,19 @@ class Server:
             look=self._deliverer.look,
             clock=time.time,
         )
+        self._pepper = pepper_in(state / "pepper")
+        self._threads = Threads()
+        self._guard = Guard(make_guard_limits(settings), loop.time)
         self._control = ControlServer(state / "control", self._asked)
         self._ticker: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
         try:
+            desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                relay = Relay(make_front(self._settings, number, self._certificates), self._house, self._loop)
+                front = make_front(self._settings, number, self._certificates, desk)
+                relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
             await self._control.open()
@@ -194,6 +208,7 @@ class Server:
         await self._deliverer.stop(max(1.0, end - self._loop.time()))
         await self._control.close()
         await self._store.close()
+        self._threads.close()
         if self._ticker is not None:
             self._ticker.cancel()
         if isinstance(self._resolver, NetworkResolver):
@@ -207,23 +222,30 @@ class Server:
         Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns", "queue", "relay")
+            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials")
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:
                 raise ValueError(f"a change of {', '.join(fixed)} or of an address needs a new start")
             certificates = make_certificates(self._path, settings)
-            fronts = [make_front(settings, number, certificates) for number in range(len(settings.listener))]
-        except (SettingsError, ValueError) as error:
+            desk = self._desk(settings)
+            fronts = [make_front(settings, number, certificates, desk) for number in range(len(settings.listener))]
+        except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
         self._certificates = certificates
+        self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
         for listening, front in zip(self._listening, fronts, strict=True):
             listening.relay.front = front
         self._log.notice("the settings were read again")
+
+    def _desk(self, settings: Settings) -> LoginDesk:
+        """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""
+        authenticator = make_authenticator(self._path, settings, self._threads, self._pepper, self._log.warning)
+        return LoginDesk(authenticator, self._guard, self._log)
 
     async def _asked(self, request: Request) -> Response:
         """What a tool asked over the control socket."""
@@ -254,6 +276,20 @@ class Server:
     def _unhurried(self, _seconds: float) -> Resolver:
         """A zone in memory answers at once."""
         return self._resolver
+
+
+def pepper_in(path: Path) -> bytes:
+    """The secret that salts for users who do not exist are made of; made at the first start, and then the same."""
+    with suppress(FileNotFoundError):
+        found = path.read_bytes()
+        if len(found) == PEPPER_OCTETS:
+            return found
+    made = secrets.token_bytes(PEPPER_OCTETS)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(made)
+    return made
 
 
 def raise_file_limit() -> None:

@@ -43,6 +43,11 @@ def client_text(name: str | None, address: str) -> str:
     return f"{escaped(name) if name else 'unknown'}[{address}]"
 
 
+def login_text(mechanism: str, name: str) -> str:
+    """Who logged in and how, as it follows the client in Postfix' log."""
+    return f", sasl_method={mechanism}, sasl_username={escaped(name)}"
+
+
 class MailLog:
     """Writes the lines to a file descriptor (stderr, where systemd and a terminal look for it)."""
 
@@ -78,12 +83,12 @@ class MailLog:
         recipients: int,
         protocol: str,
         hello_domain: str,
+        login: str = "",
         notes: str = "",
     ) -> None:
-        """A message was taken and is safe; `client` comes from `client_text`, `notes` are ours: `, priority=3`."""
         self._write(
             self._smtpd,
-            f"{queue_id}: client={client}, message-id={escaped(message_id)}, from={path(reverse_path)}, "
+            f"{queue_id}: client={client}{login}, message-id={escaped(message_id)}, from={path(reverse_path)}, "
             f"size={size}, nrcpt={recipients}, proto={protocol}, helo=<{escaped(hello_domain)}>{notes} (queue active)",
         )
 
@@ -114,6 +119,11 @@ class MailLog:
     def connection(self, client: str, what: str) -> None:
         """Something about a connection that an operator wants to know: `timeout after DATA`, `too many errors`."""
         self._write(self._smtpd, f"{what} from {client}")
+
+    def login_failed(self, client: str, mechanism: str, reason: str, name: str | None) -> None:
+        """Somebody did not prove to be who they said they were; as Postfix says it, for what reads its log."""
+        user = f", sasl_username={escaped(name)}" if name else ""
+        self._write(self._smtpd, f"warning: {client}: SASL {mechanism} authentication failed: {escaped(reason)}{user}")
 
     # The client's side
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError
+from purport.config.schema import Credentials as CredentialsTable
 from purport.config.schema import Domain, Settings
+from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
 from purport.dns.zone import StaticResolver, read_zone
@@ -23,10 +27,19 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
 from purport.service.holding import HoldingLimits
+from purport.service.login import LoginDesk
 from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
+from purport.smtp.sasl.credentials import Credentials
+from purport.smtp.sasl.keys import read_keys
+from purport.smtp.sasl.saslprep import saslprep
 from purport.smtp.server import Profile
+from purport.users.authenticator import Authenticator, prepared_user
+from purport.users.dovecot import DovecotAuth
+from purport.users.guard import GuardLimits
+from purport.users.password import Hasher, Secret, Threads
+from purport.users.tokens import Tokens, TokenSettings
 
 OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
@@ -126,8 +139,79 @@ def make_pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
-def make_front(settings: Settings, number: int, certificates: Certificates | None = None) -> Front:
-    """What the connections of one listener share."""
+def make_authenticator(
+    path: Path, settings: Settings, threads: Threads, pepper: bytes, warn: Callable[[str], None]
+) -> Authenticator:
+    """Who may log in. Raises OSError and ValueError for a file that cannot be used."""
+    users = {}
+    for entry in settings.user:
+        keys = read_keys(entry.scram) if entry.scram else None
+        user = prepared_user(
+            entry.name, Secret(entry.password, entry.password_hash or None, keys), tuple(entry.addresses)
+        )
+        users[user.name] = user
+    oauth = settings.oauth
+    tokens = TokenSettings(
+        oauth.jwks if not oauth.jwks or "://" in oauth.jwks else str(path.parent / oauth.jwks),
+        oauth.introspection,
+        oauth.client_id,
+        oauth.client_secret or secret_in(path, oauth.client_secret_file),
+        oauth.issuer,
+        oauth.audience,
+        oauth.scope,
+        oauth.claim,
+    )
+    return Authenticator(
+        users=users,
+        file=path.parent / settings.users.file if settings.users.file else None,
+        dovecot=DovecotAuth(settings.users.dovecot) if settings.users.dovecot else None,
+        tokens=Tokens(tokens, time.time) if tokens.jwks or tokens.introspection else None,
+        allowed=tuple(name.upper() for name in settings.auth.mechanisms),
+        pepper=pepper,
+        domain=settings.domain[0].name if settings.domain else "",
+        hasher=Hasher(),
+        threads=threads,
+        warn=warn,
+    )
+
+
+def make_guard_limits(settings: Settings) -> GuardLimits:
+    """How much guessing of passwords is borne with."""
+    auth = settings.auth
+    return GuardLimits(auth.window, auth.failures_per_client, auth.failures_per_login, auth.delay, auth.max_delay)
+
+
+def make_credentials(path: Path, settings: Settings) -> dict[str, Credentials]:
+    """Our logins, by next hop. Raises OSError for a password's file that cannot be read."""
+    relay = settings.relay
+    found: list[tuple[str, RelayTable | CredentialsTable]] = [(one.next_hop, one) for one in settings.credentials]
+    if relay.user:
+        found.append((relay.default, relay))
+    return {
+        next_hop: Credentials(
+            saslprep(one.user),
+            saslprep(one.password or secret_in(path, one.password_file)),
+            without_tls=one.auth_without_tls,
+        )
+        for next_hop, one in found
+    }
+
+
+def secret_in(path: Path, name: str) -> str:
+    """The first line of a file that the settings name, or nothing where they name none. Raises OSError and
+    ValueError."""
+    if not name:
+        return ""
+    lines = (path.parent / name).read_text(encoding="utf-8").splitlines()
+    if not lines or not lines[0]:
+        raise ValueError(f"{path.parent / name}: holds no password")
+    return lines[0]
+
+
+def make_front(
+    settings: Settings, number: int, certificates: Certificates | None = None, desk: LoginDesk | None = None
+) -> Front:
+    """What the connections of one listener share; `desk` is where they log in."""
     limits = settings.limits
     listener = settings.listener[number]
     withheld = {keyword.upper() for keyword in listener.discard_ehlo_keywords}
@@ -136,6 +220,8 @@ def make_front(settings: Settings, number: int, certificates: Certificates | Non
     trusted = Networks(listener.xclient)
     policy = make_policy(settings)
     tls = None if listener.tls == "none" else certificates
+    if listener.service != "submission" and not listener.auth:
+        desk = None
     return Front(
         profile=Profile(
             settings.hostname,
@@ -149,6 +235,8 @@ def make_front(settings: Settings, number: int, certificates: Certificates | Non
             service=listener.service,
             hold_seconds=int(settings.future_release.max_seconds),
             priority_policy=settings.priority.policy,
+            mechanisms=desk.authenticator.mechanisms if desk is not None else (),
+            auth_without_tls=listener.auth_without_tls,
         ),
         policy=policy,
         recorded=recorded_policy(policy),
@@ -165,6 +253,7 @@ def make_front(settings: Settings, number: int, certificates: Certificates | Non
         ),
         holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
         etrn=make_grants(settings),
+        desk=desk,
     )
 
 

@@ -258,3 +258,57 @@ def test_wrong_usage_is_told_before_anybody_is_called(words: tuple[str, ...]) ->
 )
 def test_a_server_is_a_host_and_a_port(server: str, port: int | None, found: tuple[str, int]) -> None:
     assert place_of(server, port) == found
+
+
+# Logins
+
+
+@on_loop
+async def test_a_login_is_shown_without_its_secrets() -> None:
+    async with ScriptedServer("AUTH PLAIN LOGIN").on("AUTH", "235 2.7.0 Welcome") as server:
+        words = ("--auth", "plain", "--auth-user", "alice", "--auth-password", "secret", "--auth-without-tls")
+        ran = await send(server, *words, "--hide-data")
+        assert ran.code == 0
+        assert " -> AUTH PLAIN ..." in ran.lines
+        assert " -> MAIL FROM:<alice@example.com> AUTH=<>" in ran.lines
+        assert server.commands[1] == "AUTH PLAIN AGFsaWNlAHNlY3JldA=="
+        assert "AGFsaWNl" not in ran.out
+
+
+@on_loop
+async def test_responses_are_not_shown_either() -> None:
+    async with ScriptedServer("AUTH LOGIN") as server:
+        server.on("AUTH", "334 VXNlcm5hbWU6").on("YWxpY2U=", "334 UGFzc3dvcmQ6").on("c2VjcmV0", "235 2.7.0 Welcome")
+        ran = await send(server, "--auth-user", "alice", "--auth-password", "secret", "--auth-without-tls")
+        assert ran.code == 0
+        assert ran.lines.count(" -> ...") == 2
+        assert server.commands[2:4] == ["YWxpY2U=", "c2VjcmV0"]
+
+
+@on_loop
+async def test_a_refused_login_is_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    words = ("--auth", "--auth-user", "alice", "--auth-password-file", str(tmp_path / "password"))
+    async with ScriptedServer("AUTH PLAIN").on("AUTH", "535 5.7.8 No") as server:
+        ran = await send(server, *words, "--auth-without-tls")
+        assert ran.code == 69
+        assert "<** 535 5.7.8 No" in ran.lines
+        assert not any(command.startswith("MAIL") for command in server.commands)
+    async with ScriptedServer("AUTH PLAIN") as server:
+        ran = await send(server, *words)
+        assert ran.code == 75
+        assert "*** 450 4.7.0 The server offers no AUTH mechanism that may be used here" in ran.lines
+        assert server.commands == ["EHLO client.example", "QUIT"]
+
+
+@on_loop
+async def test_the_dialogue_may_end_after_the_login() -> None:
+    async with ScriptedServer("AUTH PLAIN").on("AUTH", "235 2.7.0 Welcome") as server:
+        words = ("--auth-user", "alice", "--auth-password", "secret", "--auth-without-tls")
+        assert (await send(server, *words, "--quit-after", "auth")).code == 0
+        assert [command.partition(" ")[0] for command in server.commands] == ["EHLO", "AUTH", "QUIT"]
+
+
+def test_a_mechanism_that_is_none_of_ours() -> None:
+    ran = purport("send", "--to", "bob@example.com", "--auth", "CRAM-MD5", "--auth-user", "a", "--auth-password", "b")
+    assert ran.code == 64

@@ -94,7 +94,7 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         ),
         (f"check_helo = true\n{SMALL}", "purport.toml:1: check_helo: unknown setting; it belongs to [spf]"),
         (f'{SMALL}"a\\u001b.b" = 1\n', "purport.toml:4: listener[0].'a\\x1b.b': unknown setting"),
-        (f"{SMALL}auth_without_tls = false", "purport.toml:4: listener[0].auth_without_tls: unknown setting"),
+        (f"{SMALL}milters = false", "purport.toml:4: listener[0].milters: unknown setting"),
         ('hostname = "mx.example.com"\n', 'purport.toml: "listener" is missing'),
         ('hostname = "mx.example.com"\n\n[[listener]]\n', 'purport.toml:3: listener[0]: "bind" is missing'),
         # Types, words and limits

@@ -19,6 +19,7 @@ from purport.mail.address import Mailbox
 from purport.mail.envelope import NO_PARAMETERS
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.extensions import ALL
+from purport.smtp.sasl.credentials import Credentials
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
 
 ALICE = Mailbox("alice", "example.com")
@@ -70,6 +71,7 @@ class Outside:
         resolver: Resolver | None = None,
         settings: PoolSettings = SETTINGS,
         patience: Patience = PATIENCE,
+        credentials: dict[str, Credentials] | None = None,
     ) -> None:
         self.settled: list[tuple[str, Judgement, Answer]] = []
         self._changed = asyncio.Event()
@@ -79,6 +81,7 @@ class Outside:
             extensions=ALL,
             settings=settings,
             patience=patience,
+            credentials=credentials,
             shuffle=lambda hosts: None,
         )
 
@@ -731,3 +734,49 @@ def test_a_queue_is_in_order_whatever_comes_and_comes_back(steps: list[tuple[boo
         assert (same[0] if back else same[-1]) is job
     assert [one.rank for one in destination.queue] == sorted(rank for _, rank in steps)
     assert not steps or rank_of(destination) == min(rank for _, rank in steps)
+
+
+# Logins
+
+
+def logging_in(server: ScriptedServer, settings: PoolSettings = SETTINGS) -> Outside:
+    return Outside(settings=settings, credentials={here(server): Credentials("relay", "secret", without_tls=True)})
+
+
+@on_loop
+async def test_a_host_where_we_log_in_is_told_who_we_are_once_a_connection():
+    one = PoolSettings(at_first=1)
+    async with ScriptedServer("PIPELINING", "AUTH PLAIN") as server, logging_in(server, one) as outside:
+        server.on("AUTH", "235 2.7.0 Welcome")
+        outside.send(here(server))
+        outside.send(here(server))
+        await outside.outcomes(2)
+        verbs = [command.partition(" ")[0] for command in server.connections[0].commands]
+        assert verbs[:3] == ["EHLO", "AUTH", "MAIL"]
+        assert verbs.count("AUTH") == 1
+        assert all("AUTH=<>" in command for command in server.commands if command.startswith("MAIL"))
+
+
+@on_loop
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("535 5.7.8 Who are you", "535 5.7.8 Who are you"),
+        ("454 4.7.0 Later", "454 4.7.0 Later"),
+        ("334 !", "450 4.7.0 Login cancelled: the server's challenge is not base64"),
+    ],
+)
+async def test_a_host_that_does_not_let_us_in_defers_the_mail(said, reason):
+    async with ScriptedServer("AUTH PLAIN") as server, logging_in(server) as outside:
+        server.on("AUTH", said).on("*", "501 5.7.0 Cancelled")
+        outside.send(here(server))
+        assert await outside.outcomes() == {"bob": (Judgement.DEFERRED, reason)}
+        assert not any(command.startswith("MAIL") for command in server.commands)
+        assert "secret" not in outside.settled[0][2].transcript
+
+
+@on_loop
+async def test_a_host_without_auth_defers_the_mail():
+    async with ScriptedServer("PIPELINING") as server, logging_in(server) as outside:
+        outside.send(here(server))
+        assert await outside.outcomes() == {"bob": (Judgement.DEFERRED, "450 4.7.0 The server does not offer AUTH")}

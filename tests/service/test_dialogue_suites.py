@@ -17,7 +17,6 @@ NOT_OFFERED = {
     "submitter/submitter-dialogues.yml": {
         "smtputf8-local": "SMTPUTF8",
         "smtputf8-ulabel": "SMTPUTF8",
-        "submission-auth": "AUTH",
     },
     "smtp/rfc5321-dialogues.yml": {
         "smtputf8": "SMTPUTF8",

@@ -29,8 +29,14 @@ networks = ["127.0.0.0/8"]
 [future_release]
 max_seconds = 864000
 
+[[user]]
+name = "alice"
+password = "open sesame"
+addresses = ["@company.com.example"]
+
 [[listener]]
 service = "submission"
+auth_without_tls = true
 bind = ["127.0.0.1:{port}"]
 """
 
@@ -45,6 +51,8 @@ def submit(port: int, *parameters: str, reverse_path: str = "alice@company.com.e
     """The last reply to a message, or to the command that was refused."""
     with smtplib.SMTP("127.0.0.1", port) as client:
         client.ehlo("client.example")
+        if client.has_extn("AUTH"):
+            client.login("alice", "open sesame")
         code, text = client.mail(reverse_path, parameters)
         if code == 250:
             client.rcpt("bob@company.com.example")
@@ -140,13 +148,14 @@ def test_a_sender_may_have_only_so_many_of_them(tmp_path: Path, port: int) -> No
 def test_our_client_asks_for_it(tmp_path: Path, port: int) -> None:
     (tmp_path / "zone.json").write_text(ZONE)
     send = ["send", "--to", "bob@company.com.example", "--from", "alice@company.com.example", "--hide-data"]
+    login = ["--auth-user", "alice", "--auth-password", "open sesame", "--auth-without-tls"]
     with purport_server(tmp_path, SETTINGS.format(port=port)) as server:
-        held = purport(*send, "--server", f"127.0.0.1:{port}", "--hold-for", "600", "--priority", "2")
+        held = purport(*send, *login, "--server", f"127.0.0.1:{port}", "--hold-for", "600", "--priority", "2")
         assert held.code == 0
         assert " MT-PRIORITY=2 HOLDFOR=600 " in held.out
         (entry,) = listed(server)
         assert (entry["queue_name"], entry["priority"]) == ("scheduled", 2)
-        too_long = purport(*send, "--server", f"127.0.0.1:{port}", "--hold-until", "2999-01-01T00:00:00Z")
+        too_long = purport(*send, *login, "--server", f"127.0.0.1:{port}", "--hold-until", "2999-01-01T00:00:00Z")
         assert too_long.code == 69
         assert "Not sent: 501 5.5.4 That is longer than messages are held here" in too_long.out
         nowhere = purport(*send, "--server", f"127.0.0.1:{server.port}", "--hold-for", "600")

@@ -24,7 +24,8 @@ from purport.mail.reply import (
 from purport.smtp.event import Data, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
 from purport.smtp.extensions import ALL, eightbitmime, pipelining, size
 from purport.smtp.extensions.submitter import SUBMITTER
-from purport.smtp.server import DRAIN_OCTETS, READ_OCTETS, Profile, ServerSession
+from purport.smtp.profile import READ_OCTETS
+from purport.smtp.server import DRAIN_OCTETS, Profile, ServerSession
 from purport.smtp.state import State
 from support.smtp_shell import Shell
 

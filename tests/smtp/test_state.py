@@ -6,12 +6,12 @@ import pytest
 
 from purport.mail.reply import INSUFFICIENT_STORAGE, OK, START_MAIL_INPUT, Reply, reply
 from purport.smtp.event import Event, MessageOctets
-from purport.smtp.extensions import xclient
+from purport.smtp.extensions import auth, xclient
 from purport.smtp.server import Profile, ServerSession
-from purport.smtp.state import TRANSITIONS, State, with_rows
+from purport.smtp.state import RESPONSE, TRANSITIONS, State, with_rows
 
-PROFILE = Profile("mx.company.com.example")
-TABLE = with_rows(TRANSITIONS, [xclient.EXTENSION.verbs])
+PROFILE = Profile("mx.company.com.example", mechanisms=("PLAIN",), auth_without_tls=True)
+TABLE = with_rows(TRANSITIONS, [xclient.EXTENSION.verbs, auth.EXTENSION.verbs])
 WAY = {
     State.START: b"",
     State.READY: b"EHLO client.example\r\n",
@@ -26,8 +26,9 @@ ARGUMENTS = {
     b"VRFY": b" bob",
     b"EXPN": b" list",
     b"XCLIENT": b" NAME=[UNAVAILABLE]",
+    b"AUTH": b" PLAIN",
 }
-VERBS = sorted({verb for row in TABLE.values() for verb in row} - {b"."})
+VERBS = sorted({verb for row in TABLE.values() for verb in row} - {b".", RESPONSE})
 REFUSALS = [INSUFFICIENT_STORAGE, reply(550, "5.7.1", "No")]
 
 
@@ -109,3 +110,22 @@ def test_only_data_leads_into_mail_data_and_only_its_end_leads_out() -> None:
     assert ways_in == {(State.RCPT, b"DATA")}
     assert dict(TABLE[State.DATA]) == {b".": State.READY}
     assert not TABLE[State.CLOSED]
+
+
+@pytest.mark.parametrize("answer", [reply(235, "2.7.0", "Yes"), *REFUSALS], ids=lambda answer: str(answer.code))
+def test_any_answer_but_a_challenge_ends_an_auth_exchange(answer: Reply) -> None:
+    session = session_in(State.READY)
+    say(session, b"AUTH")
+    for _ in range(2):
+        session.answer(reply(334, ""))
+        assert session.state is State.LOGIN
+        session.receive(b"AAAA\r\n")
+        assert type(session.next_event()).__name__ == "AuthResponse"
+    session.answer(answer)
+    assert session.state is State.READY
+    assert session.terms.authenticated == answer.accepted
+
+
+def test_only_auth_leads_into_an_exchange_and_nothing_but_a_response_may_come_there() -> None:
+    assert dict(TABLE[State.LOGIN]) == {RESPONSE: State.READY}
+    assert [state for state, row in TABLE.items() if b"AUTH" in row] == [State.READY]

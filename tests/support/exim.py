@@ -70,7 +70,8 @@ outside:
 class Exim:
     """Start it, talk to `port`, read `messages()`, `stop()`."""
 
-    def __init__(self, local_domain: str = "exim.example", next_port: int = 0) -> None:
+    def __init__(self, local_domain: str = "exim.example", next_port: int = 0, more: str = "") -> None:
+        """`more` stands at the end of the configuration."""
         self.folder = Path(tempfile.mkdtemp(prefix="purport-exim-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         owner = pwd.getpwnam("Debian-exim")
@@ -90,6 +91,7 @@ class Exim:
                 next_hop="127.0.0.1",
                 next_port=next_port or 1,
             )
+            + more
         )
         configuration.chmod(0o644)
         self._process = subprocess.Popen(

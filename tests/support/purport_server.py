@@ -17,7 +17,7 @@ hostname = "{hostname}"
 state_dir = "state"
 
 [[listener]]
-service = "mx"
+{listener}
 bind = ["127.0.0.1:{port}"]
 xclient = ["127.0.0.0/8"]
 """
@@ -26,13 +26,19 @@ xclient = ["127.0.0.0/8"]
 class PurportServer:
     """A running server; `stop` is SIGTERM, `kill` is SIGKILL, `start` starts it again on the same state."""
 
-    def __init__(self, folder: Path, settings: str, hostname: str = "mx.company.com.example") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: str,
+        hostname: str = "mx.company.com.example",
+        listener: str = 'service = "mx"',
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.state_dir = folder / "state"
         self.settings = folder / "purport.toml"
         folder.mkdir(parents=True, exist_ok=True)
-        head = SETTINGS.format(hostname=hostname, port=self.port)
+        head = SETTINGS.format(hostname=hostname, port=self.port, listener=listener)
         tables, plain = split_tables(settings)
         first, listener = head.split("\n\n", 1)
         self.settings.write_text(f"{first}\n{plain}\n{tables}\n{listener}")
@@ -86,10 +92,11 @@ class PurportServer:
             process.wait()
             raise
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a `purport` command with this server's settings."""
         return subprocess.run(
             [sys.executable, "-m", "purport", *words],
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
@@ -105,9 +112,11 @@ def split_tables(settings: str) -> tuple[str, str]:
 
 
 @contextmanager
-def purport_server(folder: Path, settings: str, hostname: str = "mx.company.com.example") -> Iterator[PurportServer]:
-    """A server that runs for the length of a `with` block."""
-    server = PurportServer(folder, settings, hostname)
+def purport_server(
+    folder: Path, settings: str, hostname: str = "mx.company.com.example", listener: str = 'service = "mx"'
+) -> Iterator[PurportServer]:
+    """A server that runs for the length of a `with` block; `listener` is what its listener's table says besides."""
+    server = PurportServer(folder, settings, hostname, listener)
     server.start()
     try:
         yield server

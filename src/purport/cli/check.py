@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,7 @@ def command(config: str | None) -> None:
         check_zone(path, settings)
     if settings.certificate:
         check_certificates(path, settings)
+    check_users(path, settings)
     count = len(settings.domain)
     binds = ", ".join(bind for listener in settings.listener for bind in listener.bind)
     click.echo(f"{path}: good: {settings.hostname}, {count} domain{'s' * (count != 1)}, listening on {binds}")
@@ -61,3 +63,47 @@ def check_zone(path: Path, settings: Settings) -> None:
         line = lines.nearest(lines.lines(path.read_text(encoding="utf-8")), ("dns", "zone"))
         told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise Failure(str(SettingsError(str(path), line, "dns.zone", told)), EX_CONFIG) from error
+
+
+def check_users(path: Path, settings: Settings) -> None:
+    """Whether the users file and the files of passwords can be read; and a word about secrets that others can read."""
+    from purport.config.load import SettingsError
+    from purport.parts import make_credentials, secret_in
+    from purport.users.file import read_users
+
+    file = path.parent / settings.users.file if settings.users.file else None
+    try:
+        users = {} if file is None else read_users(file)
+        make_credentials(path, settings)
+        secret_in(path, settings.oauth.client_secret_file)
+    except (OSError, ValueError) as error:
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise Failure(str(SettingsError(str(path), 0, "", told)), EX_CONFIG) from error
+    if file is not None and users and others_read(file):
+        warn(f"{file}: others can read the hashes of the users' passwords", f"chmod 600 {file}")
+    if others_read(path) and (keys := secrets_in_clear(settings)):
+        warn(f"{path}: others can read {', '.join(keys)}", f"chmod 600 {path}, or keep hashes with `purport user add`")
+    submission = any(listener.service == "submission" for listener in settings.listener)
+    elsewhere = settings.users.dovecot or settings.oauth.jwks or settings.oauth.introspection
+    if submission and not (users or settings.user or elsewhere):
+        warn(f"{path}: nobody can log in to the submission service", "add somebody with `purport user add`")
+
+
+def secrets_in_clear(settings: Settings) -> list[str]:
+    """The settings that hold a password as it is."""
+    found = [f"user[{number}].password" for number, user in enumerate(settings.user) if user.password is not None]
+    found += [f"credentials[{number}].password" for number, one in enumerate(settings.credentials) if one.password]
+    found += ["relay.password"] if settings.relay.password else []
+    return found + (["oauth.client_secret"] if settings.oauth.client_secret else [])
+
+
+def others_read(path: Path) -> bool:
+    """Whether the file's group or everybody may read it."""
+    return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+
+
+def warn(what: str, advice: str) -> None:
+    """Something to mend that keeps no server from starting."""
+    from purport.mail.text import safe
+
+    click.echo(safe(f"warning: {what}; {advice}"), err=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import click
@@ -20,6 +20,7 @@ import click
 from purport.mail.reply import Reply, reply
 from purport.mail.text import safe
 from purport.smtp.client import BadReply, ClientSession, Finished, GoAhead, Ready, Stage, Transaction, Unusable
+from purport.smtp.sasl.login import ClientLogin
 
 INFORMATION: Final = "==="
 ERROR: Final = "***"
@@ -29,7 +30,13 @@ REFUSED: Final = "<**"
 COLOURS: Final = {ERROR: "red", REFUSED: "red", SENT: "cyan", INFORMATION: "bright_black"}
 
 # The command that is not sent any more, QUIT in its place.
-STOPS: Final = {"connect": (b"EHLO", b"HELO"), "helo": (b"MAIL",), "mail": (b"RCPT",), "rcpt": (b"DATA",)}
+STOPS: Final = {
+    "connect": (b"EHLO", b"HELO"),
+    "helo": (b"AUTH", b"MAIL"),
+    "auth": (b"MAIL",),
+    "mail": (b"RCPT",),
+    "rcpt": (b"DATA",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,17 @@ class Dialogue:
     """Runs a transaction; `reply` is what refused it where no recipient has a reply of their own."""
 
     def __init__(
-        self, hello_domain: str, transaction: Transaction, octets: bytes, shown: Shown, stop: str = ""
+        self,
+        hello_domain: str,
+        transaction: Transaction,
+        octets: bytes,
+        shown: Shown,
+        stop: str = "",
+        login: ClientLogin | None = None,
     ) -> None:
         from purport.smtp.extensions import ALL
 
-        self._session = ClientSession(hello_domain, ALL)
+        self._session = ClientSession(hello_domain, ALL, login)
         self._transaction = transaction
         self._octets = octets
         self._shown = shown
@@ -123,11 +136,14 @@ class Dialogue:
         while (event := session.next_event()) is not None:
             if isinstance(event, Ready) and not self._begun:
                 self._begun = True
+                self._transaction.message = replace(self._transaction.message, authenticated=session.authenticated)
                 session.begin(self._transaction)
             elif isinstance(event, GoAhead):
                 self._send_message(connection)
             elif isinstance(event, Unusable):
                 self.reply = event.reply
+                if event.stage is Stage.AUTH and session.closed and event.reply.code == 450:
+                    self._shown.line(ERROR, str(event.reply))  # why we did not log in
             elif isinstance(event, Finished) and not session.closed:
                 # What no command can say to this server, such as an address with letters beyond ASCII.
                 for number in sorted(event.transaction.unsendable) or [0] * event.transaction.local:
@@ -138,10 +154,18 @@ class Dialogue:
             if command.upper().startswith(self._stop or (b"\n",)):
                 self._stopped = True
                 command = b"QUIT\r\n"
-            self._shown.line(SENT, command.decode("utf-8", "backslashreplace").rstrip("\r\n"))
+            self._shown.line(SENT, self._told(command))
             connection.sendall(command)
             if self._stopped:
                 return
+
+    def _told(self, command: bytes) -> str:
+        """A command as it is shown: of a login only that there was one."""
+        if self._session.waits_for is Stage.AUTH and command != b"QUIT\r\n":
+            verb, _, rest = command.partition(b" ")
+            mechanism, space, _ = rest.rstrip(b"\r\n").partition(b" ")
+            return f"AUTH {mechanism.decode('ascii')}{' ...' if space else ''}" if verb == b"AUTH" else "..."
+        return command.decode("utf-8", "backslashreplace").rstrip("\r\n")
 
     def _send_message(self, connection: socket.socket) -> None:
         session = self._session

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "serve": "run the server",
     "check": "check the settings file",
     "config": "describe the settings",
+    "user": "add, delete or list users who may log in, change or check their passwords",
     "queue": "list, show, hold, release, retry or delete messages in the queue",
     "explain": "why a message was accepted or refused, and what became of it",
     "judge": "what would be decided about a message, and why",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from purport.mail.address import Mailbox
     from purport.mail.envelope import Parameter, Parameters
     from purport.smtp.extension import Outgoing
+    from purport.smtp.sasl.login import ClientLogin
 
 PORT: Final = 25
 BODY: Final = "This is a test message.\n"
@@ -72,7 +73,18 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--priority", type=click.IntRange(-9, 9), help="How urgent the message is (MT-PRIORITY).")
 @click.option("--hold-for", type=click.IntRange(1, 999_999_999), metavar="SECONDS", help="Have it held so long.")
 @click.option("--hold-until", metavar="TIME", help="Have it held until then, such as 2026-12-01T08:00:00Z.")
-@click.option("--quit-after", type=click.Choice(["connect", "helo", "mail", "rcpt"], case_sensitive=False))
+@click.option("--quit-after", type=click.Choice(["connect", "helo", "auth", "mail", "rcpt"], case_sensitive=False))
+@click.option(
+    "--auth",
+    is_flag=False,
+    flag_value="",
+    metavar="[MECHANISM]",
+    help="Log in, with the strongest mechanism that is offered, or with this one.",
+)
+@click.option("--auth-user", metavar="NAME", help="The name to log in with; you are asked where it is missing.")
+@click.option("--auth-password", metavar="PASSWORD", help="Its password; others may see it, so better be asked.")
+@click.option("--auth-password-file", metavar="FILE", help="A file with the password in its first line; - is stdin.")
+@click.option("--auth-without-tls", is_flag=True, help="Send the password also where TLS does not protect it.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS")
 @click.option("--suppress-data", "--hide-data", "suppress_data", is_flag=True, help="Do not show the message.")
 @hide_options
@@ -97,6 +109,11 @@ def command(
     hold_for: int | None,
     hold_until: str | None,
     quit_after: str | None,
+    auth: str | None,
+    auth_user: str | None,
+    auth_password: str | None,
+    auth_password_file: str | None,
+    auth_without_tls: bool,
     timeout: float,
     suppress_data: bool,
     **hidden: bool,
@@ -129,7 +146,9 @@ def command(
     asked = parameters_of(BY, "--deliver-by", deliver_by)
     described = replace(outgoing(octets, named), parameters=asked, priority=priority, hold=hold)
     transaction = Transaction(reverse_path, recipients, described)
-    dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), (quit_after or "").lower())
+    login = login_of(auth, auth_user, auth_password, auth_password_file, auth_without_tls)
+    stop = (quit_after or "").lower()
+    dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), stop, login)
     source = None if local_interface is None else (local_interface, 0)
     try:
         dialogue.run(lambda: socket.create_connection((host, number), timeout, source), f"{host}:{number}")
@@ -142,6 +161,35 @@ def command(
         raise click.exceptions.Exit(EX_UNAVAILABLE)
     if not all(given is not None and given.accepted for given in replies):
         raise click.exceptions.Exit(EX_TEMPFAIL)
+
+
+def login_of(
+    mechanism: str | None, user: str | None, password: str | None, password_file: str | None, without_tls: bool
+) -> ClientLogin | None:
+    """How to log in, where one of the options asks for it. Raises Failure."""
+    from purport.smtp.sasl.credentials import Credentials
+    from purport.smtp.sasl.login import ClientLogin
+    from purport.smtp.sasl.mechanisms import ALL, OAUTHBEARER
+    from purport.smtp.sasl.saslprep import saslprep
+
+    if mechanism is None and user is None and password is None and password_file is None:
+        return None
+    mechanism = (mechanism or "").upper()
+    if mechanism and mechanism not in ALL:
+        raise Failure(f"--auth: {mechanism} is none of {', '.join(ALL)}", EX_USAGE)
+    if user is None:
+        user = click.prompt("Username", err=True)
+    if password_file is not None:
+        password = next(iter(read_input(password_file).decode("utf-8", "replace").splitlines()), "")
+    if password is None:
+        password = getpass.getpass("Password: ")
+    try:
+        user, password = saslprep(user), saslprep(password)
+    except ValueError as error:
+        raise Failure(f"--auth-user or --auth-password: {error}", EX_USAGE) from None
+    token = password if mechanism == OAUTHBEARER else ""
+    credentials = Credentials(user, password, token=token, without_tls=without_tls, mechanism=mechanism)
+    return ClientLogin(credentials, secrets.token_urlsafe(18))
 
 
 def our_name() -> str:

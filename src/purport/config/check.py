@@ -7,7 +7,9 @@ import re
 from typing import Final
 
 from purport.config.lines import Path
+from purport.config.logins import check_logins
 from purport.config.schema import Settings
+from purport.config.wrong import Wrong
 from purport.mail.address import parse_forward_path
 from purport.mail.domain import a_label_form, is_domain_name
 from purport.smtp.extensions import ALL
@@ -18,16 +20,6 @@ FIXED: Final = re.compile(r"smtp:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+
 EVERYBODY: Final = "*"  # in a table by local parts: all that are not named
 LATER: Final = ("lmtp:",)  # routes of the settings' contract that this release does not know
 PROCESSES: Final = 1  # one process serves all listeners
-
-
-class Wrong(Exception):
-    """A value that the types cannot tell to be wrong: where it stands, why, and what would be right."""
-
-    def __init__(self, path: Path, message: str, suggestion: str = "") -> None:
-        super().__init__(message)
-        self.path = path
-        self.message = message
-        self.suggestion = suggestion
 
 
 def parse_bind(text: str) -> tuple[str, int]:
@@ -61,6 +53,7 @@ def check(settings: Settings) -> None:
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
+    check_logins(settings)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 

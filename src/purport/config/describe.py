@@ -18,6 +18,10 @@ GIVEN: Final = {
     "listener.bind": ["127.0.0.1:2525"],
     "domain.name": "company.com.example",
     "certificate.chain": "fullchain.pem",
+    "user.name": "alice",
+    "credentials.next_hop": "smtp:smarthost.example.net:587",
+    "credentials.user": "company",
+    "credentials.password": "change me",
 }
 # Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
 COMMENTED: Final = frozenset(("certificate",))
@@ -26,6 +30,7 @@ SHOWN: Final = {
     "domain.mailboxes": ["bob", "postmaster"],
     "domain.since": {"bob": datetime(2024, 1, 1, tzinfo=UTC)},
     "domain.domain_since": datetime(2020, 1, 1, tzinfo=UTC),
+    "user.password": "change me",
 }
 
 
@@ -73,7 +78,7 @@ def manual() -> str:
         "",
         "## Top level",
         "",
-        *_rows([field for field in fields() if struct_of(field.type) is None], ""),
+        *_rows([field for field in fields() if struct_of(field.type) is None]),
     ]
     for field in fields():
         table = struct_of(field.type)
@@ -84,17 +89,17 @@ def manual() -> str:
                 "",
                 table.cls.__doc__ or "",
                 "",
-                *_rows(table.fields, field.encode_name),
+                *_rows(table.fields),
             ]
     return "\n".join(lines) + "\n"
 
 
-def _rows(settings: Sequence[inspect.Field], table: str) -> list[str]:
+def _rows(settings: Sequence[inspect.Field]) -> list[str]:
     rows = ["| key | default | what it is for |", "|---|---|---|"]
     for field in settings:
-        path = f"{table}.{field.encode_name}".removeprefix(".")
-        default = None if path in GIVEN else default_of(field)
-        shown = "must be given" if path in GIVEN else "left out" if default is None else f"`{toml(default)}`"
+        needed = field.required
+        default = None if needed else default_of(field)
+        shown = "must be given" if needed else "left out" if default is None else f"`{toml(default)}`"
         about = _about(field).replace("|", "\\|")
         rows.append(f"| `{field.encode_name}` | {shown} | {about} |")
     return rows

@@ -15,8 +15,9 @@ from typing import Final
 import msgspec
 
 from purport.config import lines
-from purport.config.check import Wrong, check, parse_bind
+from purport.config.check import check, parse_bind
 from purport.config.schema import Settings, fields_at, tables_with, words_at
+from purport.config.wrong import Wrong
 
 __all__ = ["PLACES", "VARIABLE", "SettingsError", "find_settings", "load", "parse_bind", "read", "state_folder"]
 

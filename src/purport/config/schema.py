@@ -12,6 +12,8 @@ from msgspec import Meta, field, inspect
 YEAR: Final = 31_536_000  # seconds
 MANY: Final = 1_000_000_000_000
 
+SECRETS: Final = frozenset(("password", "password_hash", "scram", "client_secret"))
+
 Seconds = Annotated[float, Meta(gt=0, le=YEAR)]
 Count = Annotated[int, Meta(ge=1, le=MANY)]
 Moment = Annotated[datetime, Meta(tz=True)]  # as TOML writes it: 2024-01-01T00:00:00Z
@@ -19,6 +21,14 @@ Moment = Annotated[datetime, Meta(tz=True)]  # as TOML writes it: 2024-01-01T00:
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the settings file: unknown keys are errors."""
+
+    def __repr__(self) -> str:
+        """The settings without the values of those that hold secrets."""
+        shown = [
+            f"{name}={'...' if name in SECRETS and getattr(self, name) else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class Dns(Table, frozen=True):
@@ -76,8 +86,12 @@ class Listener(Table, frozen=True):
     bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
     service: Annotated[
         Literal["mx", "submission"],
-        Meta(description="what is spoken there: mx is SMTP between servers, submission takes mail from users"),
+        Meta(description="what is spoken there: mx is SMTP between servers; submission takes mail of users who log in"),
     ] = "mx"
+    auth: Annotated[bool, Meta(description="offer AUTH to the clients of an mx too; a submission always does")] = False
+    auth_without_tls: Annotated[
+        bool, Meta(description="let clients log in where TLS does not protect the connection: for tests, and behind it")
+    ] = False
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
@@ -95,6 +109,85 @@ class Listener(Table, frozen=True):
     discard_ehlo_keywords: Annotated[
         list[str], Meta(description="extensions not offered there, such as DSN where strangers get no reports")
     ] = []
+
+
+class User(Table, frozen=True):
+    """A user who may log in; one without a password is known to the users file, to Dovecot or by a token."""
+
+    name: Annotated[str, Meta(min_length=1, description="the name to log in with")]
+    password: Annotated[
+        str | None, Meta(description="the password, in clear: for tests; `purport user add` keeps none")
+    ] = None
+    password_hash: Annotated[str, Meta(description="its argon2 hash instead, `$argon2id$...`")] = ""
+    scram: Annotated[str, Meta(description="its SCRAM keys, `SCRAM-SHA-256$...` as PostgreSQL writes them")] = ""
+    addresses: Annotated[
+        list[str],
+        Meta(
+            description="addresses that the user may send from, `@DOMAIN` for all of a domain; empty: the name where "
+            "it is an address, else the name at the first [[domain]]"
+        ),
+    ] = []
+
+
+class Users(Table, frozen=True):
+    """Where users are kept besides the settings."""
+
+    file: Annotated[str, Meta(description="the file that `purport user` manages; empty: none")] = "users"
+    dovecot: Annotated[
+        str,
+        Meta(description="Dovecot's auth socket, such as /run/dovecot/auth-client: asked about all other users"),
+    ] = ""
+
+
+class Auth(Table, frozen=True):
+    """How users log in (RFC 4954), and how often they may fail."""
+
+    mechanisms: Annotated[
+        list[str],
+        Meta(
+            description="what is offered where it can be: SCRAM where no Dovecot is asked and every user has keys for "
+            "it, OAUTHBEARER where [oauth] is set; LOGIN, for old clients, only where it is named here"
+        ),
+    ] = field(default_factory=lambda: ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "PLAIN"])
+    window: Annotated[Seconds, Meta(description="seconds after which failed logins are forgotten")] = 600.0
+    failures_per_client: Annotated[
+        Count, Meta(description="failed logins of one client address (IPv6: /64 network) before 421")
+    ] = 20
+    failures_per_login: Annotated[
+        Count, Meta(description="failed logins with one name before 421; clients that got in before stay welcome")
+    ] = 50
+    delay: Annotated[
+        float, Meta(ge=0, le=60, description="seconds until a client hears of its first failure; doubled by each more")
+    ] = 1.0
+    max_delay: Annotated[float, Meta(ge=0, le=60, description="most seconds of that")] = 16.0
+
+
+class Oauth(Table, frozen=True):
+    """OAuth 2.0 bearer tokens (OAUTHBEARER, RFC 7628)."""
+
+    jwks: Annotated[str, Meta(description="the issuer's keys: a file, or an https address")] = ""
+    introspection: Annotated[str, Meta(description="instead: the https address that tells about tokens (RFC 7662)")] = (
+        ""
+    )
+    client_id: Annotated[str, Meta(description="our name there")] = ""
+    client_secret: Annotated[str, Meta(description="our password there")] = ""
+    client_secret_file: Annotated[str, Meta(description="a file that holds it instead")] = ""
+    issuer: Annotated[str, Meta(description="who must have issued a token; empty: whoever has the keys")] = ""
+    audience: Annotated[str, Meta(description="for whom it must be; empty: not asked")] = ""
+    scope: Annotated[str, Meta(description="what it must be good for; empty: not asked")] = ""
+    claim: Annotated[str, Meta(min_length=1, description="the claim that holds the user's name")] = "email"
+
+
+class Credentials(Table, frozen=True):
+    """A login of ours at a next hop that a [[domain]] is delivered to; for `relay.default` see [relay]."""
+
+    next_hop: Annotated[str, Meta(description='the route, as "smtp:HOST:PORT"')]
+    user: Annotated[str, Meta(min_length=1, description="our name there")]
+    password: Annotated[str, Meta(description="our password there")] = ""
+    password_file: Annotated[str, Meta(description="a file that holds it instead")] = ""
+    auth_without_tls: Annotated[
+        bool, Meta(description="send the password where TLS does not protect the connection")
+    ] = False
 
 
 class Submitter(Table, frozen=True):
@@ -207,6 +300,12 @@ class Relay(Table, frozen=True):
             "for a recipient there whose sender allows that (RRVS with ;C), where the next hop lacks RRVS"
         ),
     ] = []
+    user: Annotated[str, Meta(description="our name at the default next hop, to log in with; empty: no login")] = ""
+    password: Annotated[str, Meta(description="our password there")] = ""
+    password_file: Annotated[str, Meta(description="a file that holds it instead")] = ""
+    auth_without_tls: Annotated[
+        bool, Meta(description="send the password where TLS does not protect the connection")
+    ] = False
 
 
 class Etrn(Table, frozen=True):
@@ -238,6 +337,11 @@ class Settings(Table, frozen=True):
     tls: Tls = field(default_factory=Tls)
     certificate: Annotated[list[Certificate], Meta(description="certificates for TLS")] = []
     domain: Annotated[list[Domain], Meta(description="domains that mail is received for")] = []
+    user: Annotated[list[User], Meta(description="users who may log in")] = []
+    users: Users = field(default_factory=Users)
+    auth: Auth = field(default_factory=Auth)
+    oauth: Oauth = field(default_factory=Oauth)
+    credentials: Annotated[list[Credentials], Meta(description="our logins at next hops")] = []
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     limits: Limits = field(default_factory=Limits)

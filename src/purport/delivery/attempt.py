@@ -55,6 +55,7 @@ class Patience:
         return {
             Stage.GREETING: self.greeting,
             Stage.HELLO: self.hello,
+            Stage.AUTH: self.hello,
             Stage.RESET: self.mail,
             Stage.MAIL: self.mail,
             Stage.RCPT: self.rcpt,
@@ -342,6 +343,7 @@ class Connection(asyncio.Protocol):
             message.parameters,
             priority=message.priority,
             age=self._owner.now() - message.arrived_at,
+            authenticated=self._session.authenticated,
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -30,10 +31,13 @@ from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import ClientSession, Stage, Transaction
 from purport.smtp.extension import Extension
+from purport.smtp.sasl.credentials import Credentials
+from purport.smtp.sasl.login import ClientLogin
 
 NO_OTHER_HOST: Final = reply(450, "4.4.1", "No other host to try")
 RESTARTS: Final = 2  # a server may end a used connection at any time, and a message may meet several such
 QUIET: Final = 5.0  # seconds until another connection is tried beside those that work
+NONCE_OCTETS: Final = 18  # RFC 5802 leaves it open; these are 144 bits
 TICK: Final = 0.25  # of the shortest patience: how late a deadline may be seen
 LONGEST_TICK: Final = 1.0  # seconds
 # By how much a job of another destination has to be before ours until a connection is given up for it: less than a step
@@ -143,6 +147,7 @@ class Pool:
         settings: PoolSettings,
         patience: Patience,
         ourselves: frozenset[str] = frozenset(),
+        credentials: Mapping[str, Credentials] | None = None,
         shuffle: Callable[[list[str]], None] = random.shuffle,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -153,6 +158,7 @@ class Pool:
         self._settings = settings
         self._connect_patience = patience.connect
         self._patience = patience.by_stage()
+        self._credentials = credentials or {}  # of next hops where we log in
         self._shuffle = shuffle
         self.now = clock  # seconds since 1970
         self._loop = asyncio.get_running_loop()
@@ -424,7 +430,7 @@ class Pool:
 
     async def _connect_to(self, destination: Destination, target: Target, address: str, hosts: frozenset[str]) -> None:
         label = f"{target.host}[{address}]:{target.port}"
-        session = ClientSession(self._hostname, self._extensions)
+        session = ClientSession(self._hostname, self._extensions, self._login(destination.next_hop))
         connection = Connection(self._loop, self, session, self._patience, target.host, label, hosts)
         greeted = self._greeted[connection] = self._loop.create_future()
         self._where[connection] = destination
@@ -444,6 +450,11 @@ class Pool:
         except asyncio.CancelledError:
             connection.fail("ended: this server stops")
             raise
+
+    def _login(self, next_hop: str) -> ClientLogin | None:
+        """How to log in there, where we do."""
+        credentials = self._credentials.get(next_hop)
+        return None if credentials is None else ClientLogin(credentials, secrets.token_urlsafe(NONCE_OCTETS))
 
     def _forget(self, connection: Connection) -> None:
         """A connection that was not made in time."""

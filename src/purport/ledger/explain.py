@@ -63,6 +63,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     yield f"  client     {client.address} ({client.name or 'name unknown'}), said {client.helo or 'no HELO'}"
     if client.tls:
         yield f"  protected  {client.tls} {client.cipher}"
+    if client.login is not None:
+        yield f"  login      {client.login.name} ({client.login.mechanism})"
     yield f"  mail from  <{record.reverse_path}>"
     yield f"  submitter  {record.submitter or 'none was named'}"
     if record.pra is not None:

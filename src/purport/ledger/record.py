@@ -40,6 +40,14 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     answers: msgspec.Raw = NO_ANSWERS
 
 
+class RecordedLogin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who logged in."""
+
+    name: str
+    mechanism: str = ""
+    addresses: tuple[str, ...] = ()
+
+
 class RecordedClient(msgspec.Struct, frozen=True, omit_defaults=True):
     """The SMTP client."""
 
@@ -49,6 +57,7 @@ class RecordedClient(msgspec.Struct, frozen=True, omit_defaults=True):
     extended: bool = True
     tls: str = ""
     cipher: str = ""
+    login: RecordedLogin | None = None
 
 
 class RecordedPra(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -154,8 +163,15 @@ def check(result: SpfResult | None) -> Check | None:
 
 def client(value: Client) -> RecordedClient:
     """What is recorded of a client."""
+    login = value.login
     return RecordedClient(
-        value.address, printable(value.hello_domain), value.name, value.extended, value.tls, value.cipher
+        value.address,
+        printable(value.hello_domain),
+        value.name,
+        value.extended,
+        value.tls,
+        value.cipher,
+        None if login is None else RecordedLogin(login.name, login.mechanism, login.addresses),
     )
 
 

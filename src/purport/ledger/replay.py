@@ -17,6 +17,7 @@ from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
 from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision
 from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.login import Login
 from purport.policy.ownership import RULE as OWNERSHIP
 from purport.policy.policy import Policy
 from purport.policy.relaying import RULE as RELAYING
@@ -58,7 +59,8 @@ def decide_again(record: Record) -> Again:
 def mail_facts(record: Record) -> MailFacts:
     """The facts of MAIL, the checks evaluated again."""
     known = record.client
-    client = Client(known.address, known.name, known.helo, known.extended, known.tls, known.cipher)
+    login = None if known.login is None else Login(known.login.name, known.login.addresses, known.login.mechanism)
+    client = Client(known.address, known.name, known.helo, known.extended, known.tls, known.cipher, login)
     submitter = None if record.submitter is None else _mailbox(record.submitter)
     return MailFacts(
         client,

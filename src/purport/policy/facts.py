@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import Mailbox, ReversePath
+from purport.policy.login import Login
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
     """The SMTP client: its address as text (IPv6 compressed, IPv4-mapped as IPv4), its verified name if one is
     known (XCLIENT NAME or none), and what it said in HELO or EHLO. `tls` and `cipher` are as OpenSSL names them
-    (`TLSv1.3`, `TLS_AES_256_GCM_SHA384`), empty for a connection in clear."""
+    (`TLSv1.3`, `TLS_AES_256_GCM_SHA384`), empty for a connection in clear. `login` is who logged in, if anybody did."""
 
     address: str
     name: str | None
@@ -21,6 +22,7 @@ class Client:
     extended: bool = True  # EHLO rather than HELO
     tls: str = ""
     cipher: str = ""
+    login: Login | None = None
 
 
 @dataclass(frozen=True, slots=True)

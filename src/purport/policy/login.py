@@ -12,8 +12,9 @@ class Login:
     """A client that authenticated.
 
     `addresses` are those it may speak for: `alice@company.com.example`, or `@company.com.example` for every local part
-    of a domain. The first whole one is its own.
+    of a domain. The first whole one is its own. `mechanism` is how it was proved: a SASL mechanism, or XCLIENT.
     """
 
     name: str
     addresses: tuple[str, ...] = ()
+    mechanism: str = ""

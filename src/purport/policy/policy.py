@@ -42,7 +42,7 @@ class Policy:
     def at_rcpt(self, facts: MailFacts, forward_path: Mailbox, since: float | None = None) -> Decision:
         """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here, then
         whether the mailbox has had its owner since a moment, in seconds since 1970, where one is named."""
-        verdicts = [may_reach(self.relaying, facts.client.address, forward_path)]
+        verdicts = [may_reach(self.relaying, facts.client, forward_path)]
         if self.submitter.reject_at == "rcpt":
             verdicts.append(authorized(self.submitter, facts))
         held = None if since is None else held_since(self.ownership, forward_path, since)

@@ -11,12 +11,14 @@ from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.reply import NO_SUCH_MAILBOX, RELAYING_DENIED
 from purport.policy.decision import Rule
+from purport.policy.facts import Client
 from purport.policy.submitter import Verdict
 
 RULE: Final = "relaying"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOCAL: Final = Rule(RULE, "pass", "the mailbox is one of ours")
+KNOWN: Final = Rule(RULE, "pass", "the client logged in")
 TRUSTED: Final = Rule(RULE, "pass", "the client may relay")
 
 
@@ -48,7 +50,7 @@ class Relaying:
     networks: Networks = field(default_factory=Networks)
 
 
-def may_reach(relaying: Relaying, client_address: str, forward_path: Mailbox) -> Verdict:
+def may_reach(relaying: Relaying, client: Client, forward_path: Mailbox) -> Verdict:
     """Whether this client may send to this recipient. Postmaster always exists (RFC 5321 section 4.5.1)."""
     domains = relaying.domains
     domain = forward_path.domain
@@ -57,7 +59,9 @@ def may_reach(relaying: Relaying, client_address: str, forward_path: Mailbox) ->
         if domain not in domains:
             if not forward_path.domain:
                 return LOCAL, None
-            if client_address in relaying.networks:
+            if client.login is not None:
+                return KNOWN, None
+            if client.address in relaying.networks:
                 return TRUSTED, None
             return Rule(RULE, "refuse", f"{domain} is not one of our domains"), RELAYING_DENIED
     mailboxes = domains[domain]

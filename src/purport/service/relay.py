@@ -28,16 +28,20 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.gather import mail_facts, message_facts
+from purport.policy.login import Login
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
 from purport.service.holding import Holding, HoldingLimits
+from purport.service.login import Exchange, LoginDesk, Turn
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle, Transaction
 from purport.service.valid_since import tunnelled, unprotected
 from purport.smtp.event import (
+    Auth,
+    AuthResponse,
     Data,
     EndOfChunk,
     EndOfData,
@@ -102,6 +106,7 @@ class Front:
     priority: PriorityPolicy
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
+    desk: LoginDesk | None = None  # where clients log in
 
 
 @final
@@ -175,6 +180,7 @@ class Connection(asyncio.Protocol):
         "_ahead",
         "_client",
         "_ended",
+        "_exchange",
         "_front",
         "_held",
         "_proxied",
@@ -193,6 +199,7 @@ class Connection(asyncio.Protocol):
         self._front = relay.front  # also when the settings are read again meanwhile
         self._session: ServerSession | None = None
         self._transaction: Transaction | None = None
+        self._exchange: Exchange | None = None  # of AUTH, from its first step to its last
         self._waiting = False  # the last command is unanswered
         self._held = 0  # the reasons why nothing is read
         self._ended = False  # the client will send nothing more
@@ -284,6 +291,8 @@ class Connection(asyncio.Protocol):
         if self._session is None:
             return
         self._session = None
+        if self._exchange is not None and not self._waiting:
+            self._exchange.drop()
         self._relay.house.admission.leave(self._address)
         if not self._waiting:
             self._drop()
@@ -374,6 +383,9 @@ class Connection(asyncio.Protocol):
             return NOT_NOW if self._front.certificate() is None else replies.OK
         if isinstance(event, Etrn):
             return self._etrn(event)
+        if isinstance(event, Auth | AuthResponse):
+            self._auth(event)
+            return None
         assert isinstance(event, Xclient)
         return self._xclient(event)
 
@@ -495,7 +507,14 @@ class Connection(asyncio.Protocol):
         address = attributes.get("ADDR", client.address) or client.address
         name = attributes.get("NAME", client.name)
         hello_domain = attributes.get("HELO", "") or ""
-        self._client = replace(client, address=address, name=name, hello_domain=hello_domain, extended=True)
+        # Another client than the one that may have logged in; a gateway that checked a login itself says whose it is.
+        named = attributes.get("LOGIN")
+        login = None if named is None else self._known_login(named)
+        self._client = replace(
+            client, address=address, name=name, hello_domain=hello_domain, extended=True, login=login
+        )
+        assert self._session is not None
+        self._session.log_in(login is not None)
         return replies.OK
 
     def _etrn(self, event: Etrn) -> Reply | None:
@@ -527,6 +546,37 @@ class Connection(asyncio.Protocol):
         client = client_text(self._client.name, self._client.address)
         self._relay.house.chronicle.connection(client, f"ETRN: {given}")
         return given
+
+    def _known_login(self, name: str) -> Login:
+        desk = self._front.desk
+        return replace(Login(name) if desk is None else desk.authenticator.login(name), mechanism="XCLIENT")
+
+    def _auth(self, event: Auth | AuthResponse) -> None:
+        """A step of a login: it is answered when it is known what to say."""
+        desk, session = self._front.desk, self._session
+        assert desk is not None  # the session offers no mechanisms without one
+        assert session is not None
+        if isinstance(event, Auth):
+            exchange = self._exchange = Exchange(event, self._client, session.terms, {}, desk)
+            turn = exchange.begin()
+        else:
+            assert self._exchange is not None
+            turn = self._exchange.respond(event)
+        task = self._relay.loop.create_task(self._take_turn(turn))
+        self._relay.waiting.add(task)
+        task.add_done_callback(self._relay.waiting.discard)
+
+    async def _take_turn(self, awaited: Awaitable[Turn]) -> None:
+        try:
+            turn = await awaited
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        if turn.over or self._session is None:
+            self._exchange = None
+        if turn.login is not None:
+            self._client = replace(self._client, login=turn.login)
+        self._answer(turn.reply)
 
     def _mail(self, mail: Mail) -> Reply | None:
         house, front = self._relay.house, self._front
@@ -714,7 +764,9 @@ class Connection(asyncio.Protocol):
             client_name=client.name,
             client_address=client.address,
             hostname=front.profile.hostname,
-            protocol=protocol_word(extended=client.extended, secure=bool(client.tls)),
+            protocol=protocol_word(
+                extended=client.extended, secure=bool(client.tls), authenticated=client.login is not None
+            ),
             queue_id=transaction.queue_id,
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
             date=relay.date(arrived_at),

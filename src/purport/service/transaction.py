@@ -6,7 +6,7 @@ from typing import Final, Literal, final
 
 from purport.ledger.record import RecordedPolicy, RecordedRecipient, Word, encode, printable, record
 from purport.ledger.writer import LedgerWriter
-from purport.log import MailLog, client_text, escaped, path
+from purport.log import MailLog, client_text, escaped, login_text, path
 from purport.mail.address import Mailbox
 from purport.mail.header import Header
 from purport.mail.reply import LOCAL_ERROR, Reply
@@ -106,6 +106,7 @@ class Chronicle:
             protocol=_protocol(client),
             hello_domain=client.hello_domain,
             notes=_notes(transaction),
+            login="" if client.login is None else login_text(client.login.mechanism, client.login.name),
         )
         self._responsible(transaction, client, "accept", "default")
 

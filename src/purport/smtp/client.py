@@ -41,6 +41,7 @@ from purport.mail.reply import Reply, reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing
 from purport.smtp.extensions.binarymime import BINARYMIME, is_binary
 from purport.smtp.reply_reader import BadReply, ReplyReader
+from purport.smtp.sasl.login import ClientLogin
 from purport.smtp.stuffing import ChunkWriter, DataWriter, bdat
 
 __all__ = ["BadReply", "ClientSession", "Finished", "GoAhead", "Ready", "Stage", "Transaction", "Unusable"]
@@ -56,6 +57,7 @@ class Stage(Enum):
     CONNECT = "connection"
     GREETING = "greeting"
     HELLO = "EHLO"
+    AUTH = "AUTH"
     RESET = "RSET"
     MAIL = "MAIL FROM"
     RCPT = "RCPT TO"
@@ -69,7 +71,7 @@ class Stage(Enum):
     __hash__ = object.__hash__
 
 
-CONNECT, GREETING, HELLO, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
+CONNECT, GREETING, HELLO, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
 
 
 class Addressee(Protocol):
@@ -213,6 +215,7 @@ class ClientSession:
         "_expected",
         "_hello",
         "_hello_domain",
+        "_login",
         "_outbound",
         "_outbound_rcpt",
         "_pending",
@@ -223,14 +226,17 @@ class ClientSession:
         "_unclean",
         "_writer",
         "answered",
+        "authenticated",
         "chunking",
         "closed",
         "hello_dialogue",
         "offers",
         "ready",
+        "secure",
     )
 
-    def __init__(self, hello_domain: str, extensions: Sequence[Extension]) -> None:
+    def __init__(self, hello_domain: str, extensions: Sequence[Extension], login: ClientLogin | None = None) -> None:
+        """`login`: how to log in before the first transaction; a server that does not let us in is of no use."""
         self._hello_domain = hello_domain
         self._hello = ""
         self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
@@ -240,6 +246,7 @@ class ClientSession:
         self._adjust_rcpt = [
             (extension.keyword, extension.adjust_rcpt) for extension in extensions if extension.adjust_rcpt
         ]
+        self._login = login
         self._reader = ReplyReader()
         self._expected: deque[Expected] = deque([(GREETING, None, 0)])  # sent and not answered
         self._pending: deque[tuple[Expected, bytes]] = deque()  # commands that wait for the reply before them
@@ -252,6 +259,8 @@ class ClientSession:
         self._unclean = False  # a transaction was left open at the server: RSET first
         self.answered = 0  # replies taken so far
         self.ready = False
+        self.secure = False  # whether TLS protects the connection
+        self.authenticated = False  # whether we logged in
         self.chunking = False  # whether messages go in chunks
         self.closed = False  # nothing is expected of the server any more
         self.offers: dict[str, str] = {}  # EHLO keywords in upper case, with what follows them
@@ -429,6 +438,8 @@ class ClientSession:
                 self._refuse(GREETING, given)
         elif stage is HELLO:
             self._take_hello(given)
+        elif stage is AUTH:
+            self._take_auth(given)
         elif stage is QUIT:
             self.closed = True
         elif refused(given):
@@ -450,12 +461,40 @@ class ClientSession:
                 self.chunking = "CHUNKING" in self.offers
                 if not self.chunking:  # RFC 3030 section 3 (3)
                     self.offers.pop(BINARYMIME, None)
-            self.ready = True
-            self._events.append(Ready())
+            self._log_in()
         elif given.permanent and self._hello == "EHLO":
             self._say_hello("HELO")  # RFC 5321 section 3.2: a server that does not know EHLO
         else:
             self._refuse(HELLO, given)
+
+    def _log_in(self) -> None:
+        """Transactions may begin, after a login where one is wanted."""
+        if self._login is None:
+            self.ready = True
+            self._events.append(Ready())
+            return
+        command = self._login.command(self.offers.get("AUTH"), secure=self.secure)
+        if isinstance(command, Reply):
+            self._refuse(AUTH, command)
+            return
+        self.hello_dialogue.append(f"C: AUTH {self._login.mechanism} ...")
+        self._expected.append((AUTH, None, 0))
+        self._sending.append(command)
+
+    def _take_auth(self, given: Reply) -> None:
+        """A challenge, or how the login ended; what is said meanwhile is no part of the dialogue that is kept."""
+        assert self._login is not None
+        if given.code == 334:
+            self._expected.append((AUTH, None, 0))
+            self._sending.append(self._login.response(given))
+            return
+        outcome = self._login.outcome(given)
+        self.hello_dialogue.append(f"S: {outcome}")
+        if outcome.accepted:
+            self.authenticated = self.ready = True
+            self._events.append(Ready())
+        else:
+            self._refuse(AUTH, outcome)
 
     def _take_mail(self, transaction: Transaction, given: Reply) -> None:
         transaction.mail_reply = given

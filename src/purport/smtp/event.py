@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from purport.mail.address import Mailbox, ReversePath
@@ -102,8 +102,43 @@ class Etrn:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Auth:
+    """AUTH with a mechanism that is offered (RFC 4954 section 4): answer with a challenge (334 and base64), with 235 or
+    with a refusal. `initial` is None where no initial response came."""
+
+    mechanism: str
+    initial: bytes | None = field(default=None, repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """The client's response to a challenge: answer as Auth. Where `fault` is set the exchange is over, and `fault` is
+    the reply (cancelled, bad base64, too long)."""
+
+    octets: bytes = field(default=b"", repr=False)
+    fault: Reply | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Quit:
     """QUIT was answered: send what `to_send()` gives and close."""
 
 
-Event = Hello | Mail | Rcpt | Reset | Data | MessageOctets | EndOfChunk | EndOfData | Xclient | StartTls | Etrn | Quit
+Event = (
+    Hello
+    | Mail
+    | Rcpt
+    | Reset
+    | Data
+    | MessageOctets
+    | EndOfChunk
+    | EndOfData
+    | Xclient
+    | StartTls
+    | Etrn
+    | Auth
+    | AuthResponse
+    | Quit
+)

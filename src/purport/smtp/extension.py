@@ -36,6 +36,9 @@ class Terms:
     today: int = 0  # days since 1970 when the session began, where an offer depends on it
     hold_seconds: int = 0  # for which a message may be held for a later release; 0: it is not offered
     priority_policy: str = ""  # the Priority Assignment Policy that is disclosed (RFC 6710 section 9.2)
+    mechanisms: tuple[str, ...] = ()  # with which a client of this listener may log in, the strongest first
+    auth_without_tls: bool = False  # whether it may do so where TLS does not protect the connection
+    bound: bool = False  # whether channel bindings of the connection are known (RFC 9266)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Outgoing:
     age: float = 0.0  # seconds since that command
     priority: int | None = None
     hold: tuple[str, bytes] | None = None
+    authenticated: bool = False  # whether we logged in at the next hop
 
 
 class CannotForward(Exception):
@@ -78,6 +82,8 @@ class Extension:
     * `offer` gives what stands after the keyword in the EHLO reply ("" for nothing), or None where the keyword is not
       offered on these terms; then its parameters and verbs are unknown to the session too.
     * `check` sees the parameters of a MAIL that holds one of `mail`, all of them decoded, and may refuse the command.
+    * `refusals` gives verbs that may not come on these terms, whosever they are and offered or not, with the reply.
+    * `verb_octets` are the longest lines of verbs that it adds, CRLF counted.
     * `verbs` are rows added to the state table, and `commands` reads the argument of each new verb into the event for
       the shell; it raises Rejected.
     * `outbound` gives the parameters that our client adds to MAIL. It gets what the next hop offers after the keyword,
@@ -96,6 +102,8 @@ class Extension:
     mail_octets: int = 0  # by how much a MAIL line may be longer (RFC 5321 section 2.2.1)
     rcpt_octets: int = 0
     check: Callable[[Parameters, Terms], Reply | None] | None = None
+    refusals: Callable[[Terms], Mapping[bytes, Reply]] | None = None
+    verb_octets: Mapping[bytes, int] = field(default_factory=dict)
     verbs: Mapping[State, Mapping[bytes, State]] = field(default_factory=dict)
     commands: Mapping[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
     outbound: Callable[[Outgoing, str | None], Mapping[str, bytes | None]] | None = None

@@ -7,7 +7,6 @@ S: 250 SUBMITTER
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -19,6 +18,9 @@ from purport.smtp.state import TRANSITIONS, Table, with_rows
 
 COMMAND_OCTETS: Final = 512  # RFC 5321 section 4.5.3.1.4, CRLF counted
 RECIPIENTS: Final = 1000  # of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least
+# A line up to here is read whole, so that the limit of its own verb answers for it (500 5.5.6); up to more where a verb
+# may have more. What is longer is thrown away as it arrives.
+READ_OCTETS: Final = 4096
 ERRORS: Final = 20  # as Postfix's smtpd_hard_error_limit
 MESSAGE_OCTETS: Final = 52428800  # 50 MiB: what large mail services take, base64 included
 
@@ -36,13 +38,16 @@ class Dialect:
 
     __slots__ = (
         "_out_of_place",
+        "_refusals",
         "_verbs",
         "checks",
         "commands",
+        "extended",
         "hello_reply",
         "limits",
         "mail",
         "rcpt",
+        "read_octets",
         "table",
         "terms",
     )
@@ -51,30 +56,44 @@ class Dialect:
         offers = [(extension, extension.offer(terms)) for extension in extensions]
         offered = [(extension, offer) for extension, offer in offers if offer is not None]
         self.terms = terms
+        self.extended = extended
         # Verbs are known from the start, as XCLIENT may come before EHLO; parameters are in force after EHLO alone
         # (RFC 5321 section 4.1.1.1).
-        self.table: Table = with_rows(TRANSITIONS, [extension.verbs for extension, _ in offered])
+        table = with_rows(TRANSITIONS, [extension.verbs for extension, _ in offered])
         self.commands = {verb: read for extension, _ in offered for verb, read in extension.commands.items()}
-        self._verbs = frozenset(verb for row in self.table.values() for verb in row if verb.isalpha())
+        self._verbs = frozenset(verb for row in table.values() for verb in row if verb.isalpha())
         self._out_of_place = BAD_SEQUENCE
         if terms.tls_required and not terms.secure:
-            self.table = {
-                state: {verb: to for verb, to in row.items() if verb in BEFORE_TLS} for state, row in self.table.items()
+            table = {
+                state: {verb: to for verb, to in row.items() if verb in BEFORE_TLS} for state, row in table.items()
             }
             self._out_of_place = NEEDS_TLS
+        self._refusals: dict[bytes, Reply] = {}
+        for refusals in [extension.refusals for extension in extensions if extension.refusals is not None]:
+            self._refusals.update(refusals(terms))
+        for verb in self._refusals:
+            for row in table.values():
+                row.pop(verb, None)
+        self.table: Table = table
         in_force = [extension for extension, _ in offered] if extended else []
         self.mail: Known = {owned.keyword.encode("ascii"): owned for one in in_force for owned in one.mail}
         self.rcpt: Known = {owned.keyword.encode("ascii"): owned for one in in_force for owned in one.rcpt}
         self.checks = [extension.check for extension in in_force if extension.check is not None]
-        self.limits: Mapping[bytes, int] = {  # octets of a line, CRLF counted
+        self.limits: dict[bytes, int] = {  # octets of a line, CRLF counted
             b"MAIL": COMMAND_OCTETS + sum(extension.mail_octets for extension in in_force),
             b"RCPT": COMMAND_OCTETS + sum(extension.rcpt_octets for extension in in_force),
         }
+        for extension, _ in offered:
+            self.limits.update(extension.verb_octets)
+        self.read_octets = max(READ_OCTETS, *self.limits.values())
         keywords = [f"{extension.keyword} {offer}".rstrip() for extension, offer in offered] if extended else []
         self.hello_reply = Reply(250, "", (hostname, *keywords)).octets()
 
     def misplaced(self, verb: bytes) -> Reply:
         """The reply to a command that may not come here."""
+        refusal = self._refusals.get(verb)
+        if refusal is not None:
+            return refusal
         if verb in self._verbs:
             return BAD_SEQUENCE if verb in BEFORE_TLS else self._out_of_place
         if verb in FOREIGN_VERBS or (verb and not verb[:1].isalpha()):
@@ -93,6 +112,7 @@ class Profile:
     * `least_by_time`: what DELIVERBY offers, in seconds; 0: nothing.
     * `hold_seconds`: for which the submission service holds a message (RFC 4865); 0: FUTURERELEASE is not offered.
     * `priority_policy`: what MT-PRIORITY offers (RFC 6710 section 9.2).
+    * `mechanisms`: with which clients may log in, the strongest first; `auth_without_tls`: also in clear.
     """
 
     hostname: str
@@ -107,6 +127,8 @@ class Profile:
     least_by_time: int = 0
     hold_seconds: int = 0
     priority_policy: str = ""
+    mechanisms: tuple[str, ...] = ()
+    auth_without_tls: bool = False
     greeting: bytes = field(init=False)
     _dialects: dict[tuple[Terms, bool], Dialect] = field(init=False, repr=False, default_factory=dict)
 
@@ -115,7 +137,13 @@ class Profile:
         object.__setattr__(self, "greeting", greeting.octets())
 
     def terms(
-        self, *, xclient_allowed: bool = False, secure: bool = False, today: int = 0, etrn_allowed: bool = False
+        self,
+        *,
+        xclient_allowed: bool = False,
+        secure: bool = False,
+        bound: bool = False,
+        today: int = 0,
+        etrn_allowed: bool = False,
     ) -> Terms:
         """The terms of a session that begins; `today` in days since 1970."""
         return Terms(
@@ -131,6 +159,9 @@ class Profile:
             today=today if self.hold_seconds and self.service == "submission" else 0,
             hold_seconds=self.hold_seconds,
             priority_policy=self.priority_policy,
+            mechanisms=self.mechanisms,
+            auth_without_tls=self.auth_without_tls,
+            bound=bound,
         )
 
     def dialect(self, terms: Terms, *, extended: bool) -> Dialect:

@@ -20,18 +20,41 @@ from purport.mail.reply import Rejected, Reply, reply
 from purport.smtp.chunk import DROP_OCTETS, SMALL, ChunkReader
 from purport.smtp.command import chunk_argument, hello_domain, mail_argument, rcpt_argument
 from purport.smtp.data import CRLF, DataReader
-from purport.smtp.event import Data, EndOfChunk, EndOfData, Event, Hello, Mail, MessageOctets, Quit, Rcpt, Reset
+from purport.smtp.event import (
+    AuthResponse,
+    Data,
+    EndOfChunk,
+    EndOfData,
+    Event,
+    Hello,
+    Mail,
+    MessageOctets,
+    Quit,
+    Rcpt,
+    Reset,
+)
 from purport.smtp.extension import Terms
+from purport.smtp.extensions import auth
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.starttls import READY_TO_START
 from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
-from purport.smtp.state import BDAT, CHUNKS, CLOSED, HANDSHAKE, LAST_CHUNK, RCPT, READY, START, TRANSACTION, State
+from purport.smtp.state import (
+    BDAT,
+    CHUNKS,
+    CLOSED,
+    HANDSHAKE,
+    LAST_CHUNK,
+    LOGIN,
+    RCPT,
+    READY,
+    RESPONSE,
+    START,
+    TRANSACTION,
+    State,
+)
 
 __all__ = ["Profile", "ServerSession"]
 
-# A line up to here is read whole, so that the limit of its own verb answers for it (500 5.5.6). What is longer is
-# thrown away as it arrives. More than any extension of this server allows.
-READ_OCTETS: Final = 4096
 DRAIN_OCTETS: Final = 1048576  # of one line, thrown away: who sends more of it than that is no SMTP client
 # Commands that lead to no mail, between two messages; each one more counts as an error. As Postfix's
 # smtpd_junk_command_limit: a flood of NOOP in one segment would keep all other sessions waiting. Small and misplaced
@@ -151,6 +174,8 @@ class ServerSession:
                 event = self._read_chunk()
                 if event is not None or self._in_chunk:
                     return event
+            if self.state is LOGIN:
+                return self._read_response()
             line = self._read_line()
             if line is None:
                 return None
@@ -168,8 +193,9 @@ class ServerSession:
         if answer.code < 400:
             self._accepted(verb, answer)
             return
-        # Whatever the reply, the transaction is over (RFC 5321 section 4.1.1.4, RFC 3030 section 2).
-        if verb is END or verb is BDAT or verb is LAST_CHUNK:
+        # Whatever the reply, the transaction is over (RFC 5321 section 4.1.1.4, RFC 3030 section 2), and so is an AUTH
+        # exchange.
+        if verb is END or verb is BDAT or verb is LAST_CHUNK or verb is RESPONSE:
             self._enter(READY)
         self._say(answer)
 
@@ -178,6 +204,13 @@ class ServerSession:
         octets = bytes(self._sending)
         self._sending.clear()
         return octets
+
+    def log_in(self, authenticated: bool = True) -> None:
+        """The client is, or is no longer, somebody who logged in: after AUTH this happens by itself; the shell says so
+        where XCLIENT names a login."""
+        self._terms = replace(self._terms, authenticated=authenticated)
+        self._dialect = self._profile.dialect(self._terms, extended=self._dialect.extended)
+        self._enter(self.state)
 
     @property
     def terms(self) -> Terms:
@@ -207,6 +240,11 @@ class ServerSession:
         elif verb == b"EHLO" or verb == b"HELO":
             self._dialect = self._profile.dialect(self._terms, extended=verb == b"EHLO")
             octets = self._dialect.hello_reply
+        elif verb == b"AUTH" or verb is RESPONSE:
+            if answer.code == 334:
+                state = LOGIN
+            else:
+                self.log_in()
         elif verb == b"XCLIENT":  # the session starts over (Postfix XCLIENT_README)
             self._dialect = self._profile.dialect(self._terms, extended=True)
             octets = self._profile.greeting
@@ -247,15 +285,16 @@ class ServerSession:
                 if not self._drain():
                     return None
                 continue
-            end = buffer.find(b"\n", start, start + READ_OCTETS)
+            most = self._dialect.read_octets
+            end = buffer.find(b"\n", start, start + most)
             if end > start and buffer[end - 1] == CR:
                 self._start = end + 1
                 return buffer[start : end - 1]
-            if buffer[start : start + len(BDAT)].upper() == BDAT and (end >= 0 or len(buffer) - start >= READ_OCTETS):
+            if buffer[start : start + len(BDAT)].upper() == BDAT and (end >= 0 or len(buffer) - start >= most):
                 self._last_error()
             if end >= 0:
                 self._say(replies.BARE_LINE_ENDING)
-            elif len(buffer) - start >= READ_OCTETS:
+            elif len(buffer) - start >= most:
                 self._say(UNREAD_LINE if buffer[start : start + 1].isalpha() else NOT_SMTP)
             else:
                 if start == len(buffer):
@@ -381,6 +420,9 @@ class ServerSession:
             self._last_error()
         self._in_chunk = True
 
+    def _auth(self, argument: bytes) -> Event:
+        return auth.command(argument, self._terms)
+
     def _rset(self, argument: bytes) -> Event | None:
         without_argument(argument)
         if self.state in TRANSACTION:
@@ -405,6 +447,23 @@ class ServerSession:
 
     def _expn(self, argument: bytes) -> None:
         self._say(NO_EXPN if argument else NEEDS_ARGUMENT)
+
+    # An AUTH exchange
+
+    def _read_response(self) -> AuthResponse | None:
+        """The response to a challenge, or what is wrong with it; None when more has to arrive."""
+        buffer, start = self._buffer, self._start
+        end = buffer.find(b"\n", start, start + auth.RESPONSE_OCTETS)
+        if end < 0 and len(buffer) - start < auth.RESPONSE_OCTETS:
+            if start == len(buffer):
+                self._forget()
+            return None
+        self._unanswered = RESPONSE
+        if end > start and buffer[end - 1] == CR:
+            self._start = end + 1
+            return auth.response(buffer[start : end - 1])
+        self._drained = 0  # what is left of the line is thrown away, so none of it is run as a command
+        return AuthResponse(fault=auth.RESPONSE_TOO_LONG if end < 0 else replies.BARE_LINE_ENDING)
 
     # Mail data
 
@@ -480,5 +539,6 @@ COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] 
     b"NOOP": ServerSession._noop,
     b"VRFY": ServerSession._vrfy,
     b"EXPN": ServerSession._expn,
+    b"AUTH": ServerSession._auth,
     b"HELP": ServerSession._help,
 }

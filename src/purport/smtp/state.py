@@ -23,6 +23,7 @@ class State(Enum):
     DATA = "receiving the mail data"
     CHUNKS = "at least one chunk of the message, and not the last"
     FAILED = "a chunk came before any recipient: nothing but RSET helps"
+    LOGIN = "a challenge was sent, and the next line is the response to it"
     HANDSHAKE = "nothing is read before the TLS handshake"
     CLOSED = "nothing more is read"
 
@@ -30,10 +31,11 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
-START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, HANDSHAKE, CLOSED = State
+START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, LOGIN, HANDSHAKE, CLOSED = State
 
 BDAT: Final = b"BDAT"
 LAST_CHUNK: Final = b"BDAT LAST"  # stands for the end of a message in chunks where a verb is asked for
+RESPONSE: Final = b"AUTH RESPONSE"  # stands for a response of an AUTH exchange where a verb is asked for
 
 Row = Mapping[bytes, State]
 Table = Mapping[State, Row]
@@ -63,6 +65,7 @@ TRANSITIONS: Final[Table] = {
     DATA: {b".": READY},
     CHUNKS: anywhere(CHUNKS) | {b"RSET": READY},
     FAILED: anywhere(FAILED) | {b"RSET": READY},
+    LOGIN: {RESPONSE: READY},  # or LOGIN again, where the answer is another challenge (334)
     HANDSHAKE: {},
     CLOSED: {},
 }

@@ -41,8 +41,9 @@ OFFER = "2592000 2026-12-24T00:00:00Z"
 
 
 def said(line: str, profile: Profile = PROFILE, today: int = TODAY) -> list[str]:
-    """What a server says to EHLO, and to one more command; an event is as good as a yes."""
+    """What a server says to EHLO, and to one more command, of a client that logged in; an event is as good as a yes."""
     session = ServerSession(profile, today=today)
+    session.log_in()
     session.receive(f"EHLO client.example\r\n{line}\r\n".encode())
     while session.next_event() is not None:
         session.answer(OK)

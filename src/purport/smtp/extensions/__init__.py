@@ -6,6 +6,7 @@ from typing import Final
 
 from purport.smtp.extension import Extension
 from purport.smtp.extensions import (
+    auth,
     binarymime,
     chunking,
     deliverby,
@@ -29,6 +30,7 @@ ALL: Final[tuple[Extension, ...]] = (
     size.EXTENSION,
     eightbitmime.EXTENSION,
     enhancedstatuscodes.EXTENSION,
+    auth.EXTENSION,
     dsn.EXTENSION,
     chunking.EXTENSION,
     binarymime.EXTENSION,
