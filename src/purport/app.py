@@ -39,6 +39,7 @@ from purport.net.resolver import Resolver as NetworkResolver
 from purport.parts import (
     make_authenticator,
     make_certificates,
+    make_client_contexts,
     make_credentials,
     make_front,
     make_guard_limits,
@@ -46,6 +47,7 @@ from purport.parts import (
     make_resolver,
     make_routes,
     make_schedule,
+    make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
@@ -147,6 +149,8 @@ class Server:
                 settings=make_pool_settings(settings),
                 patience=DeliveryPatience(),
                 credentials=make_credentials(path, settings),
+                tls=make_tls_rules(settings),
+                contexts=make_client_contexts(path, settings),
             ),
             reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
             schedule=schedule,

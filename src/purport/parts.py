@@ -14,10 +14,12 @@ from purport.config.schema import Domain, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
+from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.domain import a_label_form
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
+from purport.net.client_tls import ClientContexts
 from purport.net.resolver import Resolver
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
@@ -129,6 +131,25 @@ def make_certificates(path: Path, settings: Settings) -> Certificates | None:
         return Certificates(files, min_version=settings.tls.min_version, ciphers=settings.tls.ciphers)
     except CertificateError as error:
         raise SettingsError(str(error.path), 0, "", error.problem) from error
+
+
+def make_tls_rules(settings: Settings) -> TlsRules:
+    """What is asked of connections to other hosts."""
+    rules = {
+        a_label_form(domain).lower(): TlsPolicy(Level[table.level.upper()], tuple(map(str.lower, table.names)))
+        for table in settings.tls_policy
+        for domain in table.domains
+    }
+    default = settings.relay.tls
+    if default is None:
+        return TlsRules(by_name=rules)
+    return TlsRules(TlsPolicy(Level[default.upper()]), rules)
+
+
+def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
+    """Raises OSError where the authorities cannot be read."""
+    named = settings.relay.authorities
+    return ClientContexts(path.parent / named if named else None)
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Seen:
     commands: list[str] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)  # of the message that is being sent
+    secured: bool = False  # whether TLS came after STARTTLS
 
 
 class ScriptedServer:
@@ -43,8 +45,18 @@ class ScriptedServer:
     lines, and octets where it must not be a reply at all.
     """
 
-    def __init__(self, *offers: str, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        *offers: str,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        tls_first: bool = False,
+    ) -> None:
+        """`tls`: what STARTTLS is answered with; `tls_first`: TLS from the first octet."""
         self.offers = offers
+        self.tls = tls
+        self.tls_first = tls_first
         self.address = address
         self.port = port
         self.connections: list[Seen] = []
@@ -60,7 +72,8 @@ class ScriptedServer:
         return self
 
     async def __aenter__(self) -> ScriptedServer:
-        self._server = await asyncio.start_server(self._serve, self.address, self.port)
+        first = self.tls if self.tls_first else None
+        self._server = await asyncio.start_server(self._serve, self.address, self.port, ssl=first)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -126,6 +139,7 @@ class ScriptedServer:
                     return
                 continue
             usual = {"EHLO": "\n".join(("250 mx.test", *(f"250 {offer}" for offer in self.offers)))}
+            usual |= {"STARTTLS": "220 2.0.0 Ready"}
             usual |= {"QUIT": "221 2.0.0 Bye", "DATA": "354 Go ahead" if "RCPT" in transaction else NO_RECIPIENTS}
             usual |= {} if "MAIL" in transaction else {"RCPT": OUT_OF_ORDER, "DATA": OUT_OF_ORDER}
             out_of_order = usual.get(verb, "").startswith("503")
@@ -134,6 +148,11 @@ class ScriptedServer:
                 transaction = [verb] if verb in ("MAIL", "EHLO", "HELO", "RSET") else [*transaction, verb]
             if not await self._say(writer, said) or verb == "QUIT":
                 return
+            if verb == "STARTTLS" and str(said).startswith("220"):
+                assert self.tls is not None
+                transaction = []
+                await writer.start_tls(self.tls)
+                seen.secured = True
             if verb == "DATA" and str(said).startswith("354"):
                 transaction = []
                 if not await self._data(seen, reader, writer):

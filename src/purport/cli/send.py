@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from purport.cli.exits import (
+    EX_NOINPUT,
     EX_TEMPFAIL,
     EX_UNAVAILABLE,
     EX_USAGE,
@@ -26,7 +27,7 @@ from purport.cli.exits import (
 )
 
 if TYPE_CHECKING:
-    from purport.cli.dialogue import Shown
+    from purport.cli.dialogue import Shown, Tls
     from purport.mail.address import Mailbox
     from purport.mail.envelope import Parameter, Parameters
     from purport.smtp.extension import Outgoing
@@ -56,7 +57,9 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--to", "to", multiple=True, required=True, metavar="ADDRESS", help="A recipient; may be repeated.")
 @click.option("--from", "sender", metavar="ADDRESS", help="The reverse-path; <> is the null one. Default: you, here.")
 @click.option("--server", default="127.0.0.1", show_default=True, metavar="HOST[:PORT]")
-@click.option("--port", type=click.IntRange(1, 65535), help="Default: 25, or what --server names.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Default: 25 (465 with --tls-on-connect), or what --server names."
+)
 @click.option("--local-interface", metavar="ADDRESS", help="The address to connect from.")
 @click.option("--helo", "--ehlo", metavar="NAME", help="What to say in EHLO; default: this host's name.")
 @click.option("--data", metavar="TEXT|@FILE|-", help="The whole message, header and body; - is stdin.")
@@ -85,6 +88,11 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--auth-password", metavar="PASSWORD", help="Its password; others may see it, so better be asked.")
 @click.option("--auth-password-file", metavar="FILE", help="A file with the password in its first line; - is stdin.")
 @click.option("--auth-without-tls", is_flag=True, help="Send the password also where TLS does not protect it.")
+@click.option("--tls", is_flag=True, help="Begin TLS with STARTTLS, or send nothing.")
+@click.option("--tls-optional", is_flag=True, help="Begin TLS where it is offered.")
+@click.option("--tls-on-connect", "--tlsc", "tls_on_connect", is_flag=True, help="TLS from the first octet.")
+@click.option("--tls-verify", is_flag=True, help="Look at the certificate: its authority, and the server's name.")
+@click.option("--tls-ca-path", metavar="FILE", help="The authorities that are believed; default: the system's.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS")
 @click.option("--suppress-data", "--hide-data", "suppress_data", is_flag=True, help="Do not show the message.")
 @hide_options
@@ -114,6 +122,11 @@ def command(
     auth_password: str | None,
     auth_password_file: str | None,
     auth_without_tls: bool,
+    tls: bool,
+    tls_optional: bool,
+    tls_on_connect: bool,
+    tls_verify: bool,
+    tls_ca_path: str | None,
     timeout: float,
     suppress_data: bool,
     **hidden: bool,
@@ -140,7 +153,7 @@ def command(
     fields = [*map(parse_field, headers), *fields_of(context.args)]
     author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
     octets = message(data, body, fields, [parse_field(field) for field in added], author, to, hello_domain)
-    host, number = place_of(server, port)
+    host, number = place_of(server, port, 465 if tls_on_connect else PORT)
     required = parameters_of(RRVS, "--valid-since", valid_since)
     recipients = [Recipient(forward_path_of(path.strip()), required) for address in to for path in address.split(",")]
     asked = parameters_of(BY, "--deliver-by", deliver_by)
@@ -148,7 +161,10 @@ def command(
     transaction = Transaction(reverse_path, recipients, described)
     login = login_of(auth, auth_user, auth_password, auth_password_file, auth_without_tls)
     stop = (quit_after or "").lower()
-    dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), stop, login)
+    protection = None
+    if tls or tls_optional or tls_on_connect or tls_verify:
+        protection = tls_of(host, tls_verify, tls_ca_path, required=not tls_optional, first=tls_on_connect)
+    dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), stop, login, protection)
     source = None if local_interface is None else (local_interface, 0)
     try:
         dialogue.run(lambda: socket.create_connection((host, number), timeout, source), f"{host}:{number}")
@@ -192,6 +208,19 @@ def login_of(
     return ClientLogin(credentials, secrets.token_urlsafe(18))
 
 
+def tls_of(host: str, verify: bool, authorities: str | None, *, required: bool, first: bool) -> Tls:
+    """How the dialogue is protected. Raises Failure."""
+    from purport.cli.dialogue import Tls
+    from purport.net.client_tls import ClientContexts
+
+    try:
+        contexts = ClientContexts(None if authorities is None else Path(authorities))
+    except OSError as error:
+        raise Failure(f"--tls-ca-path: {authorities}: {error.strerror or error}", EX_NOINPUT) from error
+    protection = contexts.verifying(host) if verify else contexts.trusting(host)
+    return Tls(protection.context, host, required, first)
+
+
 def our_name() -> str:
     """This host's name as EHLO may have it."""
     from purport.mail.domain import is_domain_name
@@ -200,7 +229,7 @@ def our_name() -> str:
     return name if is_domain_name(name) else "localhost"
 
 
-def place_of(server: str, port: int | None) -> tuple[str, int]:
+def place_of(server: str, port: int | None, usual: int = PORT) -> tuple[str, int]:
     """Host and port of `HOST`, `HOST:PORT`, `2001:db8::1` or `[2001:db8::1]:PORT`. Raises Failure."""
     host, named = server, ""
     if server.startswith("["):
@@ -209,7 +238,7 @@ def place_of(server: str, port: int | None) -> tuple[str, int]:
     elif server.count(":") == 1:
         host, _, named = server.partition(":")
     try:
-        number = port or int(named or PORT)
+        number = port or int(named or usual)
     except ValueError as error:
         raise Failure(f"--server: {named} is no port", EX_USAGE) from error
     if not host or not 0 < number < 65536:

@@ -16,7 +16,7 @@ from purport.smtp.extensions import ALL
 from purport.smtp.extensions.etrn import QUEUE
 
 BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
-FIXED: Final = re.compile(r"smtp:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+FIXED: Final = re.compile(r"smtps?:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 EVERYBODY: Final = "*"  # in a table by local parts: all that are not named
 LATER: Final = ("lmtp:",)  # routes of the settings' contract that this release does not know
 PROCESSES: Final = 1  # one process serves all listeners
@@ -44,8 +44,13 @@ def check(settings: Settings) -> None:
     _check_servers(settings.dns.servers)
     _check_domains(settings)
     _check_listeners(settings)
-    _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "mx"))
+    _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "smtps:HOST:PORT", "mx"))
     _check_networks(("relay", "networks"), settings.relay.networks)
+    for number, policy in enumerate(settings.tls_policy):
+        _check_names(("tls_policy", number, "domains"), policy.domains)
+        _check_names(("tls_policy", number, "names"), [name.removeprefix(".") for name in policy.names])
+        if policy.names and policy.level != "verify":
+            raise Wrong(("tls_policy", number, "names"), f"are not looked at with level {policy.level}")
     _check_names(("relay", "rrvs_field"), settings.relay.rrvs_field)
     for number, table in enumerate(settings.etrn):
         _check_networks(("etrn", number, "networks"), table.networks)
@@ -85,7 +90,9 @@ def _check_domains(settings: Settings) -> None:
             raise Wrong(where, f"{_quoted(domain.name)} is domain[{seen[name]}] already")
         seen[name] = number
         _check_mailboxes(("domain", number, "mailboxes"), domain.mailboxes or [])
-        _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", "smtp:HOST:PORT", "mx"))
+        _check_route(
+            ("domain", number, "deliver"), domain.deliver, ("maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "mx")
+        )
         _check_owners(("domain", number, "since"), [name for name in domain.since if name != EVERYBODY])
 
 

@@ -18,19 +18,21 @@ GIVEN: Final = {
     "listener.bind": ["127.0.0.1:2525"],
     "domain.name": "company.com.example",
     "certificate.chain": "fullchain.pem",
+    "tls_policy.domains": ["bank.example"],
     "user.name": "alice",
     "credentials.next_hop": "smtp:smarthost.example.net:587",
     "credentials.user": "company",
     "credentials.password": "change me",
 }
 # Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
-COMMENTED: Final = frozenset(("certificate",))
+COMMENTED: Final = frozenset(("certificate", "tls_policy"))
 # What the sample shows for a key that is left out by default.
 SHOWN: Final = {
     "domain.mailboxes": ["bob", "postmaster"],
     "domain.since": {"bob": datetime(2024, 1, 1, tzinfo=UTC)},
     "domain.domain_since": datetime(2020, 1, 1, tzinfo=UTC),
     "user.password": "change me",
+    "relay.tls": "may",
 }
 
 

@@ -66,7 +66,7 @@ class Domain(Table, frozen=True):
     mailboxes: Annotated[
         list[str] | None, Meta(description="its local parts; left out: every local part exists. postmaster always does")
     ] = None
-    deliver: Annotated[str, Meta(description='"maildir", "smtp:HOST:PORT" or "mx"')] = "maildir"
+    deliver: Annotated[str, Meta(description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT" or "mx"')] = "maildir"
     since: Annotated[
         dict[str, Moment],
         Meta(
@@ -290,7 +290,7 @@ class FutureRelease(Table, frozen=True):
 class Relay(Table, frozen=True):
     """Mail for domains that are not ours."""
 
-    default: Annotated[str, Meta(description='"mx" or "smtp:HOST:PORT"')] = "mx"
+    default: Annotated[str, Meta(description='"mx", "smtp:HOST:PORT" or "smtps:HOST:PORT"')] = "mx"
     networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
     concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
     rrvs_field: Annotated[
@@ -300,12 +300,38 @@ class Relay(Table, frozen=True):
             "for a recipient there whose sender allows that (RRVS with ;C), where the next hop lacks RRVS"
         ),
     ] = []
+    tls: Annotated[
+        Literal["none", "may", "encrypt", "verify"] | None,
+        Meta(
+            description="how connections to other hosts are protected: may uses STARTTLS where it is offered, encrypt "
+            "sends nothing without it, verify looks at the certificate too; left out: verify where we log in, else may"
+        ),
+    ] = None
+    authorities: Annotated[
+        str, Meta(description="a file of the certificates of authorities that are believed; empty: the system's")
+    ] = ""
     user: Annotated[str, Meta(description="our name at the default next hop, to log in with; empty: no login")] = ""
     password: Annotated[str, Meta(description="our password there")] = ""
     password_file: Annotated[str, Meta(description="a file that holds it instead")] = ""
     auth_without_tls: Annotated[
         bool, Meta(description="send the password where TLS does not protect the connection")
     ] = False
+
+
+class TlsPolicy(Table, frozen=True):
+    """What is asked of the connections for some domains, in place of `relay.tls`."""
+
+    domains: Annotated[
+        list[str], Meta(min_length=1, description="domains of recipients, or the host of a route smtp:HOST:PORT")
+    ]
+    level: Annotated[Literal["none", "may", "encrypt", "verify"], Meta(description="as relay.tls")] = "verify"
+    names: Annotated[
+        list[str],
+        Meta(
+            description="names that the certificate may have, .NAME for all below one; empty: the host of the route, "
+            "or where MX records say who that is the domain or a name below it"
+        ),
+    ] = []
 
 
 class Etrn(Table, frozen=True):
@@ -349,6 +375,7 @@ class Settings(Table, frozen=True):
     priority: Priority = field(default_factory=Priority)
     future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
+    tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -398,7 +425,8 @@ def fields_at(path: tuple[str | int, ...]) -> list[str]:
 def words_at(path: tuple[str | int, ...]) -> list[str]:
     """The words that a setting may be."""
     kind = type_at(path)
-    return [str(word) for word in kind.values] if isinstance(kind, inspect.LiteralType) else []
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return [str(word) for one in kinds if isinstance(one, inspect.LiteralType) for word in one.values]
 
 
 def tables_with(name: str) -> list[str]:

@@ -19,9 +19,21 @@ from purport.delivery.valid_since import NO_EDIT, Edit, edit_for
 from purport.mail.header import header_ends
 from purport.mail.reply import Reply, reply
 from purport.mail.valid_since import without
+from purport.net.client_tls import Protection
 from purport.net.listener import send_at_once
+from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.queue.store import QueuedMessage, QueuedRecipient
-from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Ready, Stage, Transaction
+from purport.smtp.client import (
+    BadReply,
+    BeginTls,
+    ClientEvent,
+    ClientSession,
+    Finished,
+    GoAhead,
+    Ready,
+    Stage,
+    Transaction,
+)
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions.deliverby import EXTENSION as DELIVERBY
 from purport.smtp.extensions.dsn import EXTENSION as DSN
@@ -42,6 +54,7 @@ class Patience:
     connect: float = 30.0
     greeting: float = 300.0
     hello: float = 300.0
+    tls: float = HANDSHAKE_SECONDS
     mail: float = 300.0
     rcpt: float = 300.0
     data: float = 120.0
@@ -55,6 +68,7 @@ class Patience:
         return {
             Stage.GREETING: self.greeting,
             Stage.HELLO: self.hello,
+            Stage.STARTTLS: self.tls,
             Stage.AUTH: self.hello,
             Stage.RESET: self.mail,
             Stage.MAIL: self.mail,
@@ -79,6 +93,7 @@ class Answer:
     local: bool = False  # the reply is ours, about that host
     reports: bool = False  # the host offers DSN: it reports what becomes of what it took (RFC 3461 section 5.2.1)
     keeps_time: bool = False  # the host offers DELIVERBY (RFC 2852)
+    tls: str = ""  # version and cipher of the connection; empty: in clear
 
 
 class Settle(Protocol):
@@ -167,6 +182,7 @@ class Connection(asyncio.Protocol):
         "_patience",
         "_paused",
         "_pieces",
+        "_protection",
         "_session",
         "_stalled",
         "_transport",
@@ -177,6 +193,7 @@ class Connection(asyncio.Protocol):
         "label",
         "limits",
         "opened",
+        "tls",
         "transactions",
     )
 
@@ -189,6 +206,7 @@ class Connection(asyncio.Protocol):
         host: str,
         label: str,
         hosts: frozenset[str],
+        protection: Protection | None = None,
     ) -> None:
         self._loop = loop
         self._owner = owner
@@ -199,10 +217,12 @@ class Connection(asyncio.Protocol):
         self.hosts = hosts  # all hosts of the route that this one was chosen from
         self.deadline = loop.time() + patience[Stage.GREETING]
         self.opened = False
+        self.tls = ""  # version and cipher, once the connection is protected
         self.transactions = 0
         self.limits = NO_LIMITS  # of the host, once it is opened
         self.domains: set[str] = set()  # of recipients, while the host limits them
         self._transport: asyncio.Transport | None = None
+        self._protection = protection  # how TLS is begun
         self._jobs: dict[Transaction, Job] = {}
         self._pieces: Iterator[bytes] | None = None  # of a body on disk, while it is being sent
         self._paused = False
@@ -270,6 +290,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # uvloop's do not inherit from asyncio.Transport
         send_at_once(transport)
+        if self._session.secure:
+            self._begin_tls()
 
     def data_received(self, octets: bytes) -> None:
         if self._session.closed:
@@ -325,12 +347,56 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, GoAhead):
             job = self._jobs[event.transaction]
             self._send_message(job.message, job.edit)
+        elif isinstance(event, BeginTls):
+            self._begin_tls()
         elif isinstance(event, Ready):
             self.opened = True
             self.limits = read_limits(self._session.offers.get(LIMITS.keyword))
             self._owner.opened(self)
         elif not self.opened:
             self._owner.refused(self, event.stage, event.reply)
+
+    def _begin_tls(self) -> None:
+        """Put TLS between us and the socket; until the handshake is made nothing is heard."""
+        assert self._protection is not None
+        assert self._transport is not None
+        protection = self._protection
+        layer = TlsLayer(
+            self._loop,
+            self._transport,
+            self,
+            protection.context,
+            self._tls_done,
+            server_hostname=protection.host,
+        )
+        self._transport = layer
+        self.deadline = self._loop.time() + self._patience[Stage.STARTTLS]
+        layer.begin()
+
+    def _tls_done(self, error: Exception | None) -> None:
+        layer, protection = self._transport, self._protection
+        assert isinstance(layer, TlsLayer)
+        assert protection is not None
+        if error is None:
+            problem = protection.problem(layer.tls)
+        else:
+            problem = problem_of(error)
+        if problem:
+            self._abandon(reply(450, "4.7.5", f"TLS handshake with {self.label} failed: {problem}"), Stage.STARTTLS)
+        if error is not None:  # the layer tells us no more
+            self._transport = None
+            self._owner.closed(self)
+            return
+        if problem:
+            layer.close()
+            return
+        self.tls = " ".join(described(layer.tls))
+        session = self._session
+        if session.waits_for is Stage.STARTTLS:
+            session.secured(f"{self.tls} ({protection.told})")
+        else:  # from the first octet: the greeting comes next
+            session.hello_dialogue.append(f"T: {self.tls} ({protection.told})")
+        self._flush()
 
     def _begin(self, job: Job) -> None:
         message = job.message
@@ -404,9 +470,9 @@ class Connection(asyncio.Protocol):
             self._session.end_data()
         self._advance()
 
-    def _abandon(self, given: Reply) -> None:
+    def _abandon(self, given: Reply, stage: Stage | None = None) -> None:
         """`given` settles whatever is open."""
-        stage = self._session.waits_for or Stage.QUIT
+        stage = stage or self._session.waits_for or Stage.QUIT
         self._session.abandon(given)
         while (event := self._session.next_event()) is not None:
             self._happened(event)

@@ -24,9 +24,11 @@ from typing import Final, final
 from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.failure import Judgement, judge, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
+from purport.delivery.tls_policy import CLEAR, ENCRYPTED, NO_TLS_RULES, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
+from purport.net.client_tls import ClientContexts, Protection
 from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import ClientSession, Stage, Transaction
@@ -75,7 +77,7 @@ class Refused(Exception):
     @property
     def answer(self) -> Answer:
         """What recipients are told that were on their way there."""
-        return Answer(self.reply, self.host, local=self.stage is Stage.CONNECT)
+        return Answer(self.reply, self.host, local=self.stage in (Stage.CONNECT, Stage.STARTTLS))
 
 
 @final
@@ -148,6 +150,8 @@ class Pool:
         patience: Patience,
         ourselves: frozenset[str] = frozenset(),
         credentials: Mapping[str, Credentials] | None = None,
+        tls: TlsRules = NO_TLS_RULES,
+        contexts: ClientContexts | None = None,
         shuffle: Callable[[list[str]], None] = random.shuffle,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -159,6 +163,8 @@ class Pool:
         self._connect_patience = patience.connect
         self._patience = patience.by_stage()
         self._credentials = credentials or {}  # of next hops where we log in
+        self._tls = tls
+        self._contexts = contexts or ClientContexts()
         self._shuffle = shuffle
         self.now = clock  # seconds since 1970
         self._loop = asyncio.get_running_loop()
@@ -306,12 +312,18 @@ class Pool:
             local = transaction.local or number in transaction.unsendable
             judgement = judge(given, stage, local=local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
-                taken = Answer(given, connection.label, reports=connection.reports, keeps_time=connection.keeps_time)
+                taken = Answer(
+                    given,
+                    connection.label,
+                    reports=connection.reports,
+                    keeps_time=connection.keeps_time,
+                    tls=connection.tls,
+                )
                 job.settle(recipient, judgement, taken)
                 continue
             if transcript is None:
                 transcript = connection.transcript(transaction)
-            answer = Answer(given, connection.label, transcript, local)
+            answer = Answer(given, connection.label, transcript, local, tls=connection.tls)
             if judgement is Judgement.NEXT_HOST:
                 job.held[recipient.number] = answer
                 again.append(recipient)
@@ -419,8 +431,9 @@ class Pool:
         candidates = [(target, address) for target in found if target.host not in tried for address in target.addresses]
         refusal: Refused | None = None
         for target, address in candidates[: self._settings.addresses]:
+            policy = self._tls_policy(destination.next_hop, target)
             try:
-                await self._connect_to(destination, target, address, hosts)
+                await self._connect_somehow(destination, target, address, hosts, policy)
                 return
             except Refused as refused:
                 # Only if all hosts say "never" is it never: what may pass is told rather than what will not.
@@ -428,10 +441,31 @@ class Pool:
                     refusal = refused
         raise refusal or Refused(Stage.CONNECT, NO_OTHER_HOST, "")
 
-    async def _connect_to(self, destination: Destination, target: Target, address: str, hosts: frozenset[str]) -> None:
+    async def _connect_somehow(
+        self, destination: Destination, target: Target, address: str, hosts: frozenset[str], policy: TlsPolicy
+    ) -> None:
+        """A connection to one address; in clear where TLS was only an offer and did not come about. Raises Refused."""
+        try:
+            await self._connect_to(destination, target, address, hosts, policy)
+        except Refused as refused:
+            if refused.stage is not Stage.STARTTLS or policy.level is not Level.MAY:
+                raise
+            await self._connect_to(destination, target, address, hosts, CLEAR)
+
+    async def _connect_to(
+        self, destination: Destination, target: Target, address: str, hosts: frozenset[str], policy: TlsPolicy
+    ) -> None:
         label = f"{target.host}[{address}]:{target.port}"
-        session = ClientSession(self._hostname, self._extensions, self._login(destination.next_hop))
-        connection = Connection(self._loop, self, session, self._patience, target.host, label, hosts)
+        session = ClientSession(
+            self._hostname,
+            self._extensions,
+            self._login(destination.next_hop),
+            starttls=policy.level is not Level.NONE,
+            tls_required=policy.level >= Level.ENCRYPT,
+            secure=target.tls_first,
+        )
+        protection = self._protection(policy, target, address)
+        connection = Connection(self._loop, self, session, self._patience, target.host, label, hosts, protection)
         greeted = self._greeted[connection] = self._loop.create_future()
         self._where[connection] = destination
         try:
@@ -450,6 +484,21 @@ class Pool:
         except asyncio.CancelledError:
             connection.fail("ended: this server stops")
             raise
+
+    def _tls_policy(self, next_hop: str, target: Target) -> TlsPolicy:
+        credentials = self._credentials.get(next_hop)
+        secret = credentials is not None and not credentials.without_tls
+        policy = self._tls.policy(next_hop, target.host, secret=secret)
+        return ENCRYPTED if target.tls_first and policy.level < Level.ENCRYPT else policy
+
+    def _protection(self, policy: TlsPolicy, target: Target, address: str) -> Protection | None:
+        """How TLS is begun with a host, where it may be."""
+        if policy.level is Level.NONE:
+            return None
+        host = address if target.host.startswith("ipv6:") else target.host
+        if policy.level is Level.VERIFY:
+            return self._contexts.verifying(host, policy.names)
+        return self._contexts.trusting(host)
 
     def _login(self, next_hop: str) -> ClientLogin | None:
         """How to log in there, where we do."""

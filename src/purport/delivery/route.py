@@ -3,6 +3,7 @@
 company.com.example  ->  maildir
 almamater.edu.example  ->  mx:almamater.edu.example
 elsewhere.example  ->  smtp:relay.example.net:25
+bank.example  ->  smtps:relay.example.net:465
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ MAILDIR: Final = "maildir"
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
-FIXED = re.compile(r"smtp:(?P<host>\[[^\[\]]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
+FIXED = re.compile(r"(?P<scheme>smtps?):(?P<host>\[[^\[\]]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
     """The next hop of every domain, as the settings say it.
 
-    `domains` (A-labels, lower case) and `relay`, for all others, hold `maildir`, `smtp:HOST:PORT` or `mx`.
+    `domains` (A-labels, lower case) and `relay`, for all others, hold `maildir`, `smtp:HOST:PORT`, `smtps:HOST:PORT`
+    or `mx`.
     """
 
     hostname: str
@@ -37,7 +39,7 @@ class Routes:
     relay: str = "mx"
 
     def next_hop(self, domain: str) -> str:
-        """`maildir`, `smtp:HOST:PORT` or `mx:DOMAIN`: recipients with the same one share transactions."""
+        """`maildir`, `smtp:HOST:PORT`, `smtps:HOST:PORT` or `mx:DOMAIN`: who has the same one shares transactions."""
         domain = normal_domain(domain)
         route = self.domains.get(domain, self.relay)
         return f"mx:{domain}" if route == "mx" else route
@@ -50,6 +52,7 @@ class Target:
     host: str
     addresses: tuple[str, ...]
     port: int
+    tls_first: bool = False  # TLS is spoken from the first octet (RFC 8314)
 
 
 class Unroutable(Exception):
@@ -69,7 +72,7 @@ def valid_route(route: str) -> bool:
 def targets(
     next_hop: str, ourselves: frozenset[str], shuffle: Shuffle | None = None, port: int = SMTP_PORT
 ) -> Evaluation[tuple[Target, ...]]:
-    """The hosts behind `smtp:HOST:PORT` or `mx:DOMAIN`, in the order they are to be tried. Raises Unroutable.
+    """The hosts behind a next hop that is not `maildir`, in the order they are to be tried. Raises Unroutable.
 
     `ourselves` are this server's names: a domain whose mail would come back to us is refused, and of its hosts
     only those preferred to us are tried (RFC 5321 section 5.1).
@@ -82,7 +85,7 @@ def targets(
         raise Unroutable(reply(450, "4.3.5", f"No such route: {next_hop}"))
     host = found["host"].strip("[]").lower()
     addresses = _known_addresses(host) or (yield from _addresses(host))
-    return (Target(host, addresses, int(found["port"])),)
+    return (Target(host, addresses, int(found["port"]), found["scheme"] == "smtps"),)
 
 
 def _by_mx(domain: str, ourselves: frozenset[str], shuffle: Shuffle | None) -> Evaluation[tuple[MailHost, ...]]:

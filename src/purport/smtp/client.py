@@ -44,10 +44,11 @@ from purport.smtp.reply_reader import BadReply, ReplyReader
 from purport.smtp.sasl.login import ClientLogin
 from purport.smtp.stuffing import ChunkWriter, DataWriter, bdat
 
-__all__ = ["BadReply", "ClientSession", "Finished", "GoAhead", "Ready", "Stage", "Transaction", "Unusable"]
+__all__ = ["BadReply", "BeginTls", "ClientSession", "Finished", "GoAhead", "Ready", "Stage", "Transaction", "Unusable"]
 
 KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 UNSENDABLE_ADDRESS: Final = reply(553, "5.6.7", "Address holds characters that need SMTPUTF8")
+TLS_NOT_OFFERED: Final = reply(450, "4.7.4", "TLS is required, but was not offered")  # RFC 3463 section 3.8
 EMPTY_MESSAGE: Final = b".\r\n"  # RFC 2920 section 3.1: the answer to a 354 that no accepted recipient stands behind
 
 
@@ -57,6 +58,7 @@ class Stage(Enum):
     CONNECT = "connection"
     GREETING = "greeting"
     HELLO = "EHLO"
+    STARTTLS = "STARTTLS"
     AUTH = "AUTH"
     RESET = "RSET"
     MAIL = "MAIL FROM"
@@ -71,7 +73,7 @@ class Stage(Enum):
     __hash__ = object.__hash__
 
 
-CONNECT, GREETING, HELLO, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
+CONNECT, GREETING, HELLO, STARTTLS, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
 
 
 class Addressee(Protocol):
@@ -172,6 +174,12 @@ class Ready:
 
 @final
 @dataclass(frozen=True, slots=True)
+class BeginTls:
+    """The server waits for the TLS handshake: make it, call `secured`, and give it nothing before that."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Unusable:
     """The server takes no (more) mail on this connection: write what there is and close it. Transactions that
     were open are told as finished before."""
@@ -196,7 +204,7 @@ class Finished:
     transaction: Transaction
 
 
-ClientEvent = Ready | Unusable | GoAhead | Finished
+ClientEvent = Ready | BeginTls | Unusable | GoAhead | Finished
 
 Expected = tuple[Stage, Transaction | None, int]  # the command sent, its transaction, the recipient's number
 
@@ -222,6 +230,8 @@ class ClientSession:
         "_pipelining",
         "_reader",
         "_sending",
+        "_starttls",
+        "_tls_required",
         "_transactions",
         "_unclean",
         "_writer",
@@ -235,8 +245,19 @@ class ClientSession:
         "secure",
     )
 
-    def __init__(self, hello_domain: str, extensions: Sequence[Extension], login: ClientLogin | None = None) -> None:
-        """`login`: how to log in before the first transaction; a server that does not let us in is of no use."""
+    def __init__(
+        self,
+        hello_domain: str,
+        extensions: Sequence[Extension],
+        login: ClientLogin | None = None,
+        *,
+        starttls: bool = False,
+        tls_required: bool = False,
+        secure: bool = False,
+    ) -> None:
+        """`login`: how to log in before the first transaction; a server that does not let us in is of no use.
+        `starttls`: TLS is begun where it is offered; `tls_required`: a server that does not offer it is of no use.
+        `secure`: the connection was protected from its first octet on."""
         self._hello_domain = hello_domain
         self._hello = ""
         self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
@@ -247,6 +268,8 @@ class ClientSession:
             (extension.keyword, extension.adjust_rcpt) for extension in extensions if extension.adjust_rcpt
         ]
         self._login = login
+        self._starttls = starttls
+        self._tls_required = tls_required
         self._reader = ReplyReader()
         self._expected: deque[Expected] = deque([(GREETING, None, 0)])  # sent and not answered
         self._pending: deque[tuple[Expected, bytes]] = deque()  # commands that wait for the reply before them
@@ -259,7 +282,7 @@ class ClientSession:
         self._unclean = False  # a transaction was left open at the server: RSET first
         self.answered = 0  # replies taken so far
         self.ready = False
-        self.secure = False  # whether TLS protects the connection
+        self.secure = secure  # whether TLS protects the connection
         self.authenticated = False  # whether we logged in
         self.chunking = False  # whether messages go in chunks
         self.closed = False  # nothing is expected of the server any more
@@ -390,6 +413,18 @@ class ClientSession:
         self._writer = None
         self._transactions[0].stage = END_OF_DATA
 
+    def secured(self, told: str = "") -> None:
+        """The TLS handshake has succeeded, after BeginTls: nothing that the server said in clear counts any more, and
+        it is asked anew what it offers (RFC 3207 section 4.2). `told` describes it in the dialogue."""
+        self._expected.clear()
+        self._reader = ReplyReader()
+        self.offers = {}
+        self._pipelining = self.chunking = False
+        self.secure = True
+        if told:
+            self.hello_dialogue.append(f"T: {told}")
+        self._say_hello("EHLO")
+
     def quit(self) -> None:
         """Say QUIT; only when `idle`."""
         if not self.idle:
@@ -438,6 +473,8 @@ class ClientSession:
                 self._refuse(GREETING, given)
         elif stage is HELLO:
             self._take_hello(given)
+        elif stage is STARTTLS:
+            self._take_starttls(given)
         elif stage is AUTH:
             self._take_auth(given)
         elif stage is QUIT:
@@ -461,11 +498,36 @@ class ClientSession:
                 self.chunking = "CHUNKING" in self.offers
                 if not self.chunking:  # RFC 3030 section 3 (3)
                     self.offers.pop(BINARYMIME, None)
-            self._log_in()
+            self._protect()
         elif given.permanent and self._hello == "EHLO":
             self._say_hello("HELO")  # RFC 5321 section 3.2: a server that does not know EHLO
         else:
             self._refuse(HELLO, given)
+
+    def _protect(self) -> None:
+        """Begin TLS where that is wanted, then go on."""
+        if self.secure or not self._starttls:
+            self._log_in()
+        elif "STARTTLS" in self.offers:
+            self.hello_dialogue.append("C: STARTTLS")
+            self._expected.append((STARTTLS, None, 0))
+            self._sending.append(b"STARTTLS\r\n")
+        elif self._tls_required:
+            self._refuse(STARTTLS, TLS_NOT_OFFERED)
+        else:
+            self._log_in()
+
+    def _take_starttls(self, given: Reply) -> None:
+        self.hello_dialogue.append(f"S: {given}")
+        if not refused(given):
+            self._expected.append((STARTTLS, None, 0))  # until the handshake is made
+            if self._reader.unread:  # somebody else's, it may be (CVE-2011-0411 the other way round)
+                raise BadReply("octets in clear behind the reply to STARTTLS")
+            self._events.append(BeginTls())
+        elif self._tls_required:
+            self._refuse(STARTTLS, given)
+        else:
+            self._log_in()
 
     def _log_in(self) -> None:
         """Transactions may begin, after a login where one is wanted."""

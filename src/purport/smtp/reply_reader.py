@@ -50,6 +50,11 @@ class ReplyReader:
         self._octets = octets if self._at == len(self._octets) else self._octets[self._at :] + octets
         self._at = 0
 
+    @property
+    def unread(self) -> bool:
+        """Whether there are octets that no reply was made of yet."""
+        return bool(self._lines) or self._at < len(self._octets)
+
     def next_reply(self) -> Reply | None:
         """The next whole reply, or None until more octets have come. Raises BadReply."""
         while True:
