@@ -85,6 +85,9 @@ def serve(path: Path) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         return uvloop.run(_run(path, settings, certificates))
+    except SettingsError as error:  # a file that the settings name
+        _say(str(error))
+        return EX_CONFIG
     except (OSError, SpoolInUse, sqlite3.Error, ValueError) as error:
         _say(f"purport: {error}")
         return EX_UNAVAILABLE

@@ -137,12 +137,14 @@ class MailLog:
         status: str,
         outcome: str,
         reply: str,
+        tls: str = "",
     ) -> None:
         """What became of one recipient; `outcome` is `sent`, `deferred` or `bounced`, `delay` seconds since arrival."""
+        protected = f"tls={tls.partition(' ')[0]}, " if tls else ""
         self._write(
             self._smtp,
             f"{queue_id}: to={path(forward_path)}, relay={escaped(host) or 'none'}, delay={delay:.2g}, "
-            f"dsn={status}, status={outcome} ({escaped(reply)})",
+            f"{protected}dsn={status}, status={outcome} ({escaped(reply)})",
         )
 
     def report(self, queue_id: str, kind: str, report_id: str) -> None:

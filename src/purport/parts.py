@@ -21,6 +21,7 @@ from purport.mail.domain import a_label_form
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
 from purport.net.resolver import Resolver
+from purport.net.tls import problem_of
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy
@@ -147,9 +148,12 @@ def make_tls_rules(settings: Settings) -> TlsRules:
 
 
 def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
-    """Raises OSError where the authorities cannot be read."""
-    named = settings.relay.authorities
-    return ClientContexts(path.parent / named if named else None)
+    """What TLS to other hosts needs. Raises SettingsError where the authorities cannot be read."""
+    authorities = path.parent / settings.relay.authorities if settings.relay.authorities else None
+    try:
+        return ClientContexts(authorities)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

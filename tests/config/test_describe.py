@@ -52,8 +52,11 @@ def test_every_setting_of_the_sample_shows_its_default() -> None:
         uncommented[table] = plain[table]
     for path, shown in SHOWN.items():
         table, key = path.split(".")
-        assert uncommented[table][0][key] == msgspec.to_builtins(shown)
-        uncommented[table][0][key] = plain[table][0][key]
+        found, usual = uncommented[table], plain[table]
+        if isinstance(found, list):
+            (found,), (usual,) = found, usual
+        assert found[key] == msgspec.to_builtins(shown)
+        found[key] = usual[key]
     assert uncommented == plain
 
 

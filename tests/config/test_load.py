@@ -159,7 +159,8 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         ),
         (
             f'{SMALL}[[domain]]\nname = "a.example"\ndeliver = "maildr"',
-            'purport.toml:6: domain[0].deliver: "maildr" is none of "maildir", "smtp:HOST:PORT", "mx"',
+            'purport.toml:6: domain[0].deliver: "maildr" is none of '
+            '"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "mx"',
         ),
         (
             f'{SMALL}[[domain]]\nname = "a.example"\ndeliver = "lmtp:127.0.0.1:24"',
@@ -168,11 +169,11 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         ),
         (
             f'{SMALL}[relay]\ndefault = "maildir"',
-            'purport.toml:5: relay.default: "maildir" is none of "smtp:HOST:PORT", "mx"',
+            'purport.toml:5: relay.default: "maildir" is none of "smtp:HOST:PORT", "smtps:HOST:PORT", "mx"',
         ),
         (
             f'{SMALL}[relay]\ndefault = "smtp:HOST:PORT"',
-            'purport.toml:5: relay.default: "smtp:HOST:PORT" is none of "smtp:HOST:PORT", "mx"',
+            'purport.toml:5: relay.default: "smtp:HOST:PORT" is none of "smtp:HOST:PORT", "smtps:HOST:PORT", "mx"',
         ),
         (f"{SMALL}[queue]\nmax_backoff = 1", "purport.toml:5: queue.max_backoff: is less than min_backoff"),
         # TOML

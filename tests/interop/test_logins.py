@@ -195,7 +195,7 @@ def test_purport_waits_where_exim_does_not_let_it_in(tmp_path: Path) -> None:
 
 def test_purport_logs_in_at_purport_with_scram(server: PurportServer, tmp_path: Path) -> None:
     relay = relaying(tmp_path / "relay", server.port, "alice", PASSWORD)
-    relay.settings.write_text(relay.settings.read_text().replace("auth_without_tls = true", ""))
+    relay.settings.write_text(relay.settings.read_text().replace("auth_without_tls = true", 'tls = "may"'))
     relay.start()
     try:
         submit(relay, "company.com.example", "from relay to submission")

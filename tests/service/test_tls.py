@@ -241,3 +241,14 @@ def test_the_certificate_of_the_manual_works(tmp_path: Path) -> None:
     with server.settings.open("a") as settings:
         settings.write('\n[[certificate]]\nchain = "chain.pem"\nkey = "key.pem"\n')
     assert server.command("check").returncode == 0
+
+
+@pytest.mark.parametrize("octets", [None, b"no certificate"])
+def test_authorities_that_cannot_be_read_are_a_settings_error(tmp_path: Path, octets: bytes | None) -> None:
+    server = PurportServer(tmp_path / "house", f'{DOMAIN}\n[relay]\nauthorities = "ca.pem"\n')
+    if octets is not None:
+        (server.folder / "ca.pem").write_bytes(octets)
+    for command in ("check", "serve"):
+        ran = server.command(command)
+        assert ran.returncode == 78
+        assert "relay.authorities: no " in ran.stderr

@@ -27,8 +27,7 @@ acl_smtp_rcpt = accept
 acl_smtp_data = accept
 host_lookup =
 rfc1413_query_timeout = 0s
-tls_advertise_hosts =
-queue_only = true
+{before}queue_only = true
 queue_run_max = 5
 keep_environment =
 exim_path = {program}
@@ -67,11 +66,16 @@ outside:
 """
 
 
+NO_TLS = "tls_advertise_hosts =\n"
+
+
 class Exim:
     """Start it, talk to `port`, read `messages()`, `stop()`."""
 
-    def __init__(self, local_domain: str = "exim.example", next_port: int = 0, more: str = "") -> None:
-        """`more` stands at the end of the configuration."""
+    def __init__(
+        self, local_domain: str = "exim.example", next_port: int = 0, more: str = "", before: str = NO_TLS
+    ) -> None:
+        """`before` stands among the main settings, `more` at the end of the configuration."""
         self.folder = Path(tempfile.mkdtemp(prefix="purport-exim-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         owner = pwd.getpwnam("Debian-exim")
@@ -90,6 +94,7 @@ class Exim:
                 local_domain=local_domain,
                 next_hop="127.0.0.1",
                 next_port=next_port or 1,
+                before=before,
             )
             + more
         )

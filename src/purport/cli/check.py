@@ -25,7 +25,7 @@ def command(config: str | None) -> None:
     path, settings = settings_of(config)
     if settings.dns.zone:
         check_zone(path, settings)
-    if settings.certificate:
+    if settings.certificate or settings.relay.authorities:
         check_certificates(path, settings)
     check_users(path, settings)
     count = len(settings.domain)
@@ -37,10 +37,11 @@ def check_certificates(path: Path, settings: Settings) -> None:
     """Whether the certificates can be used; one that has expired is told, and is no error."""
     from purport.config.load import SettingsError
     from purport.net.certificates import CertificateError, expiry_of
-    from purport.parts import make_certificates
+    from purport.parts import make_certificates, make_client_contexts
 
     try:
         make_certificates(path, settings)
+        make_client_contexts(path, settings)
         for one in settings.certificate:
             left = expiry_of(path.parent / one.chain) - time.time()
             if left < 0:

@@ -436,8 +436,7 @@ class Pool:
                 await self._connect_somehow(destination, target, address, hosts, policy)
                 return
             except Refused as refused:
-                # Only if all hosts say "never" is it never: what may pass is told rather than what will not.
-                if refusal is None or judge_host(refused.reply, refused.stage) is Judgement.DEFERRED:
+                if refusal is None or is_told(refused, refusal):
                     refusal = refused
         raise refusal or Refused(Stage.CONNECT, NO_OTHER_HOST, "")
 
@@ -559,6 +558,16 @@ class Pool:
 def rank_of(waiting: Job | Destination) -> float:
     """The rank of a job, or of a destination's next one."""
     return waiting.rank
+
+
+def is_told(refused: Refused, before: Refused) -> bool:
+    """Whether this is told of a next hop rather than what another host said before. Only if all say "never" is it
+    never; and one that was there tells more than one that was not."""
+    if judge_host(refused.reply, refused.stage) is not Judgement.DEFERRED:
+        return False
+    if judge_host(before.reply, before.stage) is not Judgement.DEFERRED:
+        return True
+    return refused.stage is not Stage.CONNECT or before.stage is Stage.CONNECT
 
 
 def settle_all(job: Job, judgement: Judgement, answer: Answer) -> None:

@@ -284,7 +284,13 @@ class Deliverer:
         status = status_of(answer.reply)
         said = str(answer.reply)
         outcome = Outcome(
-            message.queue_id, recipient.number, judgement.value, said, answer.host, transcript=answer.transcript
+            message.queue_id,
+            recipient.number,
+            judgement.value,
+            said,
+            answer.host,
+            transcript=answer.transcript,
+            tls=answer.tls,
         )
         if judgement is Judgement.DEFERRED:
             due_at = current.due_at or self._due_at(current, recipient, now)

@@ -91,6 +91,7 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     for delivery in entry.deliveries:
         when = f"{datetime.fromtimestamp(delivery.time, UTC):%Y-%m-%d %H:%M:%S}"
         via = f" via {delivery.host}" if delivery.host else ""
+        via += f" ({delivery.tls})" if delivery.tls else ""
         yield f"  {when} <{delivery.recipient}> {delivery.outcome}{via}: {delivery.reply}"
 
 

@@ -127,6 +127,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     reply: str
     host: str
     time: float
+    tls: str = ""  # version and cipher of the connection
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True):

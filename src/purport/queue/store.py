@@ -122,6 +122,7 @@ class Outcome:
     due_at: float = 0.0  # for deferred: when to try again
     transcript: str = ""  # the dialogue of the failed attempt, for deferred and failed
     warned: bool = False  # for deferred: the sender is told now
+    tls: str = ""  # version and cipher of the connection; empty: in clear, or there was none
 
 
 class QueueStore(Protocol):

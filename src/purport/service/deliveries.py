@@ -35,13 +35,11 @@ class Deliveries:
             status=status,
             outcome=word,
             reply=outcome.reply,
+            tls=outcome.tls,
         )
         address = printable(str(recipient.forward_path))
-        self._ledger.append(
-            encode(
-                DeliveryRecord(message.queue_id, Delivery(address, word, printable(outcome.reply), outcome.host, now))
-            )
-        )
+        delivery = Delivery(address, word, printable(outcome.reply), outcome.host, now, outcome.tls)
+        self._ledger.append(encode(DeliveryRecord(message.queue_id, delivery)))
 
     def reported(self, report: Report) -> None:
         """A delivery report is in the queue."""
