@@ -27,6 +27,7 @@ from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy
 from purport.policy.queue_start import Grant
 from purport.policy.relaying import Networks, Relaying
+from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
 from purport.service.holding import HoldingLimits
@@ -77,6 +78,7 @@ def make_policy(settings: Settings) -> Policy:
         settings.spf.check_helo,
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
+        submission=SubmissionPolicy(settings.submission.author, domains),
     )
 
 

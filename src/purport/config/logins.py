@@ -11,6 +11,7 @@ from purport.config.schema import Listener, Oauth, Settings
 from purport.config.wrong import Wrong
 from purport.mail.address import parse_mailbox
 from purport.mail.domain import a_label_form
+from purport.policy.submission import ANY
 from purport.smtp.extensions.auth import EXTENSION as AUTH
 from purport.smtp.sasl.keys import read_keys
 from purport.smtp.sasl.mechanisms import ALL
@@ -79,12 +80,14 @@ def check_addresses(path: Path, addresses: list[str]) -> None:
     """Addresses that a user may send from. Raises Wrong."""
     for number, address in enumerate(addresses):
         try:
+            if address == ANY:
+                continue
             if address.startswith("@"):
                 a_label_form(address[1:])
             else:
                 parse_mailbox(address, utf8=True)
         except ValueError:
-            right = 'such as "alice@example.com", or "@example.com" for all of a domain'
+            right = 'such as "alice@example.com", "@example.com" for all of a domain, or "*" for any'
             raise Wrong((*path, number), f"{address!a} is no address", right) from None
 
 

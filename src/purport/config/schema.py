@@ -190,6 +190,18 @@ class Credentials(Table, frozen=True):
     ] = False
 
 
+class Submission(Table, frozen=True):
+    """What users who logged in may send (RFC 6409)."""
+
+    author: Annotated[
+        Literal["ours", "strict", "sender"],
+        Meta(
+            description="what a login may say. ours: no address of our domains but its own; strict: no address but its "
+            "own; sender: the same, but authors in From may be others where Sender, which is added, has such an address"
+        ),
+    ] = "ours"
+
+
 class Submitter(Table, frozen=True):
     """Who is responsible for a message (RFC 4405, 4406, 4407)."""
 
@@ -368,6 +380,7 @@ class Settings(Table, frozen=True):
     auth: Auth = field(default_factory=Auth)
     oauth: Oauth = field(default_factory=Oauth)
     credentials: Annotated[list[Credentials], Meta(description="our logins at next hops")] = []
+    submission: Submission = field(default_factory=Submission)
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     limits: Limits = field(default_factory=Limits)

@@ -21,6 +21,12 @@ ADVICE: Final = {
     "name an address of its own domain, or the owner of {domain} must add the client to the domain's SPF record.",
     "submitter-matches-header": "The header names somebody else as responsible. The client must send as SUBMITTER the "
     "address of the field that the PRA comes from, or add a Sender or Resent-From field that names its submitter.",
+    "login-owns-reverse-path": "The user may not send from that reverse-path. Either the mail program must use an "
+    "address of the user's, or the address must be added to the user's `addresses`.",
+    "login-owns-submitter": "The user may not speak for that submitter. The mail program must name an address of the "
+    "user's, or nobody.",
+    "login-owns-author": "The header names somebody else than the user. Either the mail program must use an address of "
+    "the user's there, or the address must be added to the user's `addresses`.",
     "pra-present": "The header names nobody as responsible. The client must send exactly one From or Sender field "
     "with one address in it.",
     "pra-authorized": "The domain of the responsible address does not let this client send. Forwarders must add a "

@@ -80,6 +80,7 @@ class RecordedPolicy(msgspec.Struct, frozen=True):
     spf_on_fail: str
     check_helo: bool
     hops: int
+    author: str = "ours"
 
 
 class RecordedRecipient(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -196,6 +197,7 @@ def policy(value: Policy) -> RecordedPolicy:
         value.spf_on_fail,
         value.check_helo,
         value.hops,
+        value.submission.author,
     )
 
 

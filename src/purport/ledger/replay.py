@@ -21,6 +21,7 @@ from purport.policy.login import Login
 from purport.policy.ownership import RULE as OWNERSHIP
 from purport.policy.policy import Policy
 from purport.policy.relaying import RULE as RELAYING
+from purport.policy.submission import AUTHOR, SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy, authorized
 
 ANSWERS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int, list[str]]])
@@ -50,8 +51,9 @@ def decide_again(record: Record) -> Again:
         rule, refusal = authorized(policy.submitter, facts)
         if refusal is not None:
             return Again("defer" if refusal.transient else "reject", rule.name, str(refusal), facts)
-    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule == OWNERSHIP:
-        # Line endings, sizes, disks, mailboxes and their owners at the time, a client that went: facts of their own.
+    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule in (OWNERSHIP, AUTHOR):
+        # Line endings, sizes, disks, our domains with their mailboxes and owners at the time, a client that went: facts
+        # of their own.
         return Again(record.decision, record.rule, record.reply, facts)
     return _again(policy.at_message(message_facts(record, facts), _header(record)), facts, record.reply)
 
@@ -118,7 +120,8 @@ def _policy(recorded: RecordedPolicy) -> Policy:
         SubmitterPolicy,
     )
     on_fail: Literal["tag", "reject"] = "reject" if recorded.spf_on_fail == "reject" else "tag"
-    return Policy(recorded.receiver, submitter, on_fail, recorded.check_helo, hops=recorded.hops)
+    submission = msgspec.convert({"author": recorded.author}, SubmissionPolicy)
+    return Policy(recorded.receiver, submitter, on_fail, recorded.check_helo, hops=recorded.hops, submission=submission)
 
 
 def _header(record: Record) -> Header:

@@ -55,6 +55,17 @@ def single_mailbox(value: str) -> Mailbox:
     return _address(elements[0])
 
 
+def mailboxes(value: str) -> list[Mailbox]:
+    """The mailboxes of a field that names one or more (RFC 5322 section 3.6.2). Raises ValueError, with the reason, for
+    what is no list of them, for an empty one, and for a group."""
+    if len(value) > VALUE_LIMIT:
+        raise ValueError("the field is too long to be a list of addresses")
+    elements = [element for element in _elements(_tokens(value.strip())) if element]
+    if not elements:
+        raise ValueError("there is no address in it")
+    return [_address(element) for element in elements]
+
+
 def addr_spec(value: str) -> Mailbox:
     """A bare address, comments and folds aside (RFC 5322 section 3.4.1). Raises ValueError."""
     if len(value) > VALUE_LIMIT:

@@ -88,6 +88,10 @@ class Header:
         """Every field of this name (in lower case), from top to bottom."""
         return [field for field in self.fields if field.name == name]
 
+    def below(self, fields: list[Field]) -> Header:
+        """The header with these fields on top of it."""
+        return Header(fields + self.fields, sum(len(field.raw) for field in fields) + self.length, self.complete)
+
     def first(self, name: str) -> Field | None:
         """The topmost field of this name (in lower case)."""
         for field in self.fields:

@@ -24,8 +24,10 @@ def mail_facts(
 
     SPF of the reverse-path, for a null one of postmaster at the hello domain (RFC 7208 section 2.4); SPF of the hello
     domain where `check_helo` asks for it (section 2.3); Sender ID of the submitter (RFC 4405 section 4.2). An address
-    literal has no domain to be asked: its result is none.
+    literal has no domain to be asked: its result is none. Of a client that logged in nothing is asked.
     """
+    if client.login is not None:  # who it is is known better than by its address
+        return MailFacts(client, reverse_path, submitter, None, None, None)
     address, hello_domain = client.address, client.hello_domain
     helo = None
     if check_helo:
@@ -52,6 +54,8 @@ def message_facts(
         return MessageFacts(mail, None)
     sender_id = None
     address = pra.address
+    if mail.client.login is not None:
+        return MessageFacts(mail, pra)
     if mail.submitter is None and policy.check_pra == "always" and address is not None:
         client = mail.client
         sender_id = yield from _check(

@@ -15,6 +15,7 @@ from purport.policy.facts import MailFacts, MessageFacts
 from purport.policy.ownership import Ownership, fields_hold, held_since
 from purport.policy.relaying import Relaying, may_reach
 from purport.policy.spf import OnFail, may_send, received_spf
+from purport.policy.submission import SubmissionPolicy, may_be_author, may_send_as
 from purport.policy.submitter import SubmitterPolicy, Verdict, authorized, header_agrees
 
 HOPS: Final = 100  # Received fields: RFC 5321 section 6.3 wants a limit of at least 100
@@ -31,12 +32,16 @@ class Policy:
     relaying: Relaying = field(default_factory=Relaying)
     hops: int = HOPS
     ownership: Ownership = field(default_factory=dict)
+    submission: SubmissionPolicy = field(default_factory=SubmissionPolicy)
 
     def at_mail(self, facts: MailFacts) -> Decision:
-        """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF."""
+        """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF, then what a login may say."""
         verdicts = [may_send(self.spf_on_fail, facts)]
         if self.submitter.reject_at == "mail":
             verdicts.insert(0, authorized(self.submitter, facts))
+        login = facts.client.login
+        if login is not None:
+            verdicts += may_send_as(self.submission, login, facts)
         return _first_refusal(verdicts)
 
     def at_rcpt(self, facts: MailFacts, forward_path: Mailbox, since: float | None = None) -> Decision:
@@ -58,6 +63,9 @@ class Policy:
             verdicts.append((Rule("hops", "refuse", f"{self.hops} Received fields"), TOO_MANY_HOPS))
         if self.submitter.reject_at == "data":
             verdicts.append(authorized(self.submitter, facts.mail))
+        login = facts.mail.client.login
+        if login is not None:
+            verdicts.append(may_be_author(self.submission, login, header))
         verdicts += header_agrees(self.submitter, facts)
         if recipients:
             verdicts += fields_hold(self.ownership, header, recipients)

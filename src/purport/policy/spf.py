@@ -35,7 +35,8 @@ def may_send(on_fail: OnFail, facts: MailFacts) -> Verdict:
             refusal = reply(550, "5.7.23", f"SPF validation failed for {_plain(result.domain)}{explained}")
             return Rule(RULE, "refuse", told(result)), refusal
     if facts.spf is None:
-        return Rule(RULE, "skip", "SPF was not asked"), None
+        reason = "SPF was not asked" if facts.client.login is None else "the client logged in"
+        return Rule(RULE, "skip", reason), None
     return Rule(RULE, "tag" if facts.spf.result == "fail" else "pass", told(facts.spf)), None
 
 

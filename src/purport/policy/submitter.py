@@ -41,7 +41,8 @@ def authorized(policy: SubmitterPolicy, facts: MailFacts) -> Verdict:
     """Whether the client may speak for the submitter's domain. Only Fail refuses (RFC 4406 section 5.1)."""
     result = facts.sender_id
     if result is None:
-        return Rule(AUTHORIZED, "skip", "no SUBMITTER was given"), None
+        reason = "no SUBMITTER was given" if facts.submitter is None else "the client logged in"
+        return Rule(AUTHORIZED, "skip", reason), None
     if result.result == "fail":
         return Rule(AUTHORIZED, "refuse", told(result)), NOT_ALLOWED
     return _unless_temperror(AUTHORIZED, policy, result)

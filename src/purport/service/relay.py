@@ -32,6 +32,7 @@ from purport.policy.login import Login
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
+from purport.policy.submission import ANY, missing_fields
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
 from purport.service.holding import Holding, HoldingLimits
@@ -549,7 +550,9 @@ class Connection(asyncio.Protocol):
 
     def _known_login(self, name: str) -> Login:
         desk = self._front.desk
-        return replace(Login(name) if desk is None else desk.authenticator.login(name), mechanism="XCLIENT")
+        if desk is None:  # what the login may say is the gateway's to know
+            return Login(name, (ANY,), "XCLIENT")
+        return replace(desk.authenticator.login(name), mechanism="XCLIENT")
 
     def _auth(self, event: Auth | AuthResponse) -> None:
         """A step of a login: it is answered when it is known what to say."""
@@ -682,7 +685,7 @@ class Connection(asyncio.Protocol):
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
         if transaction.header is not None and transaction.message is not None:  # known since a chunk before
             return self._message_known(transaction, spool, transaction.header, transaction.message)
-        header = read_header(spool.head(HEADER_LIMIT))
+        header = self._read_header(transaction, spool.head(HEADER_LIMIT))
         return self._when(
             self._message_facts(transaction, header),
             lambda facts: self._message_known(transaction, spool, header, facts),
@@ -702,11 +705,28 @@ class Connection(asyncio.Protocol):
         if header_ends(head, transaction.searched) < 0:
             transaction.searched = len(head)
             return replies.OK
-        header = read_header(head)
+        header = self._read_header(transaction, head)
         return self._when(
             self._message_facts(transaction, header),
             lambda facts: self._header_known(transaction, spool, header, facts),
         )
+
+    def _read_header(self, transaction: Transaction, head: bytes) -> Header:
+        """The header of the message, for a login with what it lacks."""
+        header = read_header(head)
+        login = self._client.login
+        if login is None:
+            return header
+        front, relay = self._front, self._relay
+        transaction.added = missing_fields(
+            front.policy.submission,
+            login,
+            transaction.mail.reverse_path,
+            header,
+            date=relay.date(transaction.arrived_at),
+            message_id=f"{transaction.queue_id}@{front.profile.hostname}",
+        )
+        return header.below(read_header(transaction.added).fields) if transaction.added else header
 
     def _message_facts(self, transaction: Transaction, header: Header) -> Evaluation[MessageFacts]:
         assert transaction.facts is not None
@@ -773,6 +793,7 @@ class Connection(asyncio.Protocol):
             cipher=client.cipher,
             priority=transaction.asked,
         )
+        trace += transaction.added  # below our trace fields: it belongs to the message
         transaction.spool = None
         return QueuedMessage(
             transaction.queue_id,

@@ -29,6 +29,7 @@ class Transaction:
     """From MAIL to the end of data or a reset."""
 
     __slots__ = (
+        "added",
         "arrived_at",
         "asked",
         "facts",
@@ -62,6 +63,7 @@ class Transaction:
         self.recipients: list[QueuedRecipient] = []
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
+        self.added = b""  # fields that a submission lacked
         self.size = 0  # octets of the message
         self.searched = 0  # octets in which the end of the header is not; for a message in chunks
         self.header: Header | None = None
