@@ -17,6 +17,7 @@ from purport.delivery.route import MAILDIR, Routes
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
+from purport.mail.address import normal_local_part
 from purport.mail.domain import a_label_form
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
@@ -62,7 +63,7 @@ def make_policy(settings: Settings) -> Policy:
     for domain in settings.domain:
         mailboxes = domain.mailboxes
         domains[a_label_form(domain.name).lower()] = (
-            None if mailboxes is None else frozenset(local_part_of(name).lower() for name in mailboxes)
+            None if mailboxes is None else frozenset(normal_local_part(local_part_of(name)) for name in mailboxes)
         )
     submitter = settings.submitter
     return Policy(
@@ -98,7 +99,7 @@ def owners_of(domain: Domain) -> Owners:
     held = {name: ALWAYS if moment <= 0 else moment for name, moment in moments.items()}
     others = held.pop(EVERYBODY, None)
     return Owners(
-        {local_part_of(name).lower(): moment for name, moment in held.items()},
+        {normal_local_part(local_part_of(name)): moment for name, moment in held.items()},
         others,
         ALWAYS if domain.domain_since is None else domain.domain_since.timestamp(),
         domain.deliver == MAILDIR,

@@ -14,13 +14,6 @@ RUNNER = SHARED / "tools" / "dialogues.py"
 
 # Cases that need what this release does not offer, and so does not advertise.
 NOT_OFFERED = {
-    "submitter/submitter-dialogues.yml": {
-        "smtputf8-local": "SMTPUTF8",
-        "smtputf8-ulabel": "SMTPUTF8",
-    },
-    "smtp/rfc5321-dialogues.yml": {
-        "smtputf8": "SMTPUTF8",
-    },
 }
 
 

@@ -254,7 +254,7 @@ def test_dovecot_lets_its_users_in_and_its_troubles_are_temporary(tmp_path: Path
     settings = f'{SETTINGS}\n[users]\ndovecot = "{auth}"\n'
     with purport_server(tmp_path, settings, listener=SUBMISSION) as server, Talk(server) as talk:
         talk.socket.sendall(b"EHLO client.example\r\n")
-        offered = [talk.reader.readline().strip() for _ in range(6)]
+        offered = [talk.reader.readline().strip() for _ in range(7)]
         assert "250-AUTH PLAIN LOGIN" in offered
         talk.reply()
         assert talk.say(plain("dave", "secret")).startswith("454 4.7.0 ")  # there is no Dovecot

@@ -13,7 +13,8 @@ from purport.smtp.command import (
     BAD_FORWARD_PATH,
     BAD_REVERSE_PATH,
     NEEDS_DOMAIN,
-    NEEDS_SMTPUTF8,
+    RECIPIENT_NEEDS_ASCII,
+    SENDER_NEEDS_ASCII,
     hello_domain,
     mail_argument,
     parameters,
@@ -89,7 +90,7 @@ def test_mail_and_rcpt() -> None:
     ("argument", "expected"),
     [
         (b"FROM:<a>", BAD_REVERSE_PATH),
-        (b"FROM:<\xe9@b.example>", NEEDS_SMTPUTF8),
+        (b"FROM:<\xe9@b.example>", SENDER_NEEDS_ASCII),
         (b"FRM:<a@b.example>", SYNTAX_ERROR),
         (b"", SYNTAX_ERROR),
     ],
@@ -102,7 +103,7 @@ def test_a_bad_reverse_path_has_its_reply(argument: bytes, expected: Reply) -> N
 
 @pytest.mark.parametrize(
     ("argument", "expected"),
-    [(b"TO:<>", BAD_FORWARD_PATH), (b"TO:<\xe9@b.example>", NEEDS_SMTPUTF8), (b"TO", SYNTAX_ERROR)],
+    [(b"TO:<>", BAD_FORWARD_PATH), (b"TO:<\xe9@b.example>", RECIPIENT_NEEDS_ASCII), (b"TO", SYNTAX_ERROR)],
 )
 def test_a_bad_forward_path_has_its_reply(argument: bytes, expected: Reply) -> None:
     with pytest.raises(Rejected) as rejected:

@@ -197,7 +197,6 @@ def replies_in(octets: bytes) -> list[list[str]]:
 
 WITHOUT = {
     "AUTH": "needs AUTH",
-    " SMTPUTF8": "needs SMTPUTF8",
 }
 
 

@@ -137,6 +137,7 @@ def command(
     recipient was accepted, 69 after a refusal, 75 when trying later may help.
     """
     from purport.cli.dialogue import Broken, Dialogue
+    from purport.mail.address import Mailbox
     from purport.mail.envelope import Recipient
     from purport.smtp.client import Transaction
     from purport.smtp.extensions.deliverby import BY
@@ -158,6 +159,10 @@ def command(
     recipients = [Recipient(forward_path_of(path.strip()), required) for address in to for path in address.split(",")]
     asked = parameters_of(BY, "--deliver-by", deliver_by)
     described = replace(outgoing(octets, named), parameters=asked, priority=priority, hold=hold)
+    if isinstance(reverse_path, Mailbox) and not reverse_path.local_part.isascii():
+        described = replace(described, utf8=True)
+    if not all(recipient.forward_path.local_part.isascii() for recipient in recipients):
+        described = replace(described, utf8_recipients=True)
     transaction = Transaction(reverse_path, recipients, described)
     login = login_of(auth, auth_user, auth_password, auth_password_file, auth_without_tls)
     stop = (quit_after or "").lower()
@@ -268,10 +273,12 @@ def outgoing(octets: bytes, submitter: Mailbox | None) -> Outgoing:
     """What the session has to know about the message. A submitter that was named takes the place of the header's: to
     see what a server does with it."""
     from purport.authentication.sender_id.pra import purported_responsible_address
+    from purport.mail.header import header_ends
     from purport.smtp.extension import Outgoing
 
     pra = submitter or purported_responsible_address(octets).address
-    return Outgoing(len(octets), pra, not octets.isascii())
+    utf8 = not octets[: header_ends(octets)].isascii()
+    return Outgoing(len(octets), pra, not octets.isascii(), utf8=utf8)
 
 
 def parameters_of(parameter: Parameter[Any], option: str, value: str | None) -> Parameters:

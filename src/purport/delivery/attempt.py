@@ -16,6 +16,7 @@ from typing import Final, Protocol, final
 from purport.delivery.content import Content
 from purport.delivery.failure import Judgement
 from purport.delivery.valid_since import NO_EDIT, Edit, edit_for
+from purport.mail.address import Mailbox
 from purport.mail.header import header_ends
 from purport.mail.reply import Reply, reply
 from purport.mail.valid_since import without
@@ -41,6 +42,7 @@ from purport.smtp.extensions.limits import EXTENSION as LIMITS
 from purport.smtp.extensions.limits import NO_LIMITS
 from purport.smtp.extensions.limits import read as read_limits
 from purport.smtp.extensions.rrvs import EXTENSION as RRVS
+from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.submitter import SUBMITTER
 
 PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
@@ -410,6 +412,8 @@ class Connection(asyncio.Protocol):
             priority=message.priority,
             age=self._owner.now() - message.arrived_at,
             authenticated=self._session.authenticated,
+            utf8=needs_utf8(message, content),
+            utf8_recipients=not all(recipient.forward_path.local_part.isascii() for recipient in job.recipients),
         )
         transaction = Transaction(message.reverse_path, job.recipients, outgoing)
         self._jobs[transaction] = job
@@ -503,6 +507,15 @@ class Connection(asyncio.Protocol):
     def transcript(self, transaction: Transaction) -> str:
         """The dialogue from the greeting to the end of the transaction, as far as its limit reaches."""
         return "\n".join(self._session.hello_dialogue + transaction.dialogue())[:TRANSCRIPT]
+
+
+def needs_utf8(message: QueuedMessage, content: Content) -> bool:
+    """Whether the header or the reverse-path can go to no host without SMTPUTF8. What came without it is sent as it
+    came: octets beyond ASCII in a header are then what they always were, wrong and bearable."""
+    reverse_path = message.reverse_path
+    if isinstance(reverse_path, Mailbox) and not reverse_path.local_part.isascii():
+        return True
+    return is_international(message.parameters) and content.header_in_utf8(message.trace)
 
 
 def _header_first(trace: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from typing import final
 
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.mail.address import Mailbox
-from purport.mail.header import HEADER_LIMIT, read_header
+from purport.mail.header import HEADER_LIMIT, header_ends, read_header
 from purport.queue.store import Body, QueuedMessage
 
 
@@ -30,6 +30,13 @@ class Content:
             header = read_header(trace + self.beginning[:HEADER_LIMIT])
             self._responsible = purported_responsible_address(header).address
         return self._responsible
+
+    def header_in_utf8(self, trace: bytes) -> bool:
+        """Whether the header as it is sent has octets beyond ASCII (RFC 6532)."""
+        if not self.eightbit:
+            return False
+        end = header_ends(self.beginning)
+        return not (trace.isascii() and self.beginning[: end if end >= 0 else None].isascii())
 
 
 def in_memory(message: QueuedMessage, octets: bytes) -> Content:

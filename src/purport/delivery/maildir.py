@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, final
 
 from purport.delivery.valid_since import cuts_for_mailbox
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, normal_local_part
 from purport.mail.domain import normal_domain
 from purport.mail.trace import delivered_to, return_path
 from purport.mail.valid_since import without
@@ -90,7 +90,9 @@ def _deliver(root: Path, drops: Sequence[Drop], clock: Callable[[], float]) -> l
 
 def folder_of(root: Path, forward_path: Mailbox) -> Path:
     """The Maildir of a mailbox: its domain, then its local part in lower case, what is no plain character escaped."""
-    return root / folder_name(normal_domain(forward_path.domain)) / folder_name(forward_path.local_part.lower())
+    return (
+        root / folder_name(normal_domain(forward_path.domain)) / folder_name(normal_local_part(forward_path.local_part))
+    )
 
 
 def folder_name(text: str) -> str:

@@ -20,6 +20,7 @@ from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.dsn import ENVID, NOTIFY, ORCPT, RET, Notify, wants
 from purport.smtp.extensions.futurerelease import request as hold_request
+from purport.smtp.extensions.smtputf8 import INTERNATIONAL, is_international
 
 WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
 
@@ -85,6 +86,7 @@ class Reporter:
             parameters.get(ENVID) or "",
             deliver_by=None if deadline is None else deadline.at,
             hold_request=hold_request(parameters),
+            international=is_international(parameters),
         )
         spool = self.store.spool()
         spool.write(report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates))
@@ -92,7 +94,7 @@ class Reporter:
             report_id,
             now,
             NULL,
-            NO_PARAMETERS,
+            NO_PARAMETERS if reverse_path.local_part.isascii() else INTERNATIONAL,
             b"",
             self.store.body(spool),
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+from unicodedata import normalize
 
 from purport.mail.domain import DOMAIN_OCTETS, NAME, a_label_form, is_address_literal, normal_domain
 
@@ -50,11 +51,14 @@ LOCAL_PART_OCTETS: Final = 64  # RFC 5321 section 4.5.3.1.1
 PATH_OCTETS: Final = 256  # RFC 5321 section 4.5.3.1.3, angle brackets included
 
 ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
-UTEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]"  # RFC 6531 section 3.3
+# Letters beyond ASCII (RFC 6531 section 3.3), but no control characters, and none of those that end a line or turn the
+# direction of a text: in an address they serve to deceive alone (RFC 6532 section 3.1 sends to RFC 5198).
+BEYOND: Final = r"\u00a0-\u2027\u202f-\u2065\u206a-\ufefe\uff00-\ufffb\U00010000-\U0010ffff"
+UTEXT: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{BEYOND}-]"
 DOT_STRING: Final = re.compile(rf"{ATEXT}+(?:\.{ATEXT}+)*")
 UTF8_DOT_STRING: Final = re.compile(rf"{UTEXT}+(?:\.{UTEXT}+)*")
 QUOTED_STRING: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\[ -~])*)"')
-UTF8_QUOTED_STRING: Final = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*)"')
+UTF8_QUOTED_STRING: Final = re.compile(rf'"((?:[ !#-\[\]-~{BEYOND}]|\\[ -~])*)"')
 QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 SIMPLE: Final = re.compile(rf"({ATEXT}+(?:\.{ATEXT}+)*)@({NAME.pattern})")
 # A source route is taken and dropped (RFC 5321 section 4.1.1.3 and appendix C).
@@ -159,6 +163,19 @@ def _end_of_path(octets: bytes) -> int:
             return position
         position += 1
     raise ValueError("no closing angle bracket")
+
+
+def normal_local_part(local_part: str) -> str:
+    """The form in which local parts of our own domains are compared: lower case, composed (RFC 6532 section 3.1)."""
+    return local_part.lower() if local_part.isascii() else normalize("NFC", local_part.lower())
+
+
+def a_label_address(mailbox: Mailbox) -> Mailbox:
+    """The mailbox with its domain as A-labels, where the local part is ASCII and so all of it is then: such an address
+    needs no SMTPUTF8 (RFC 6531 section 3.2). Another one is as it was."""
+    if mailbox.domain.isascii() or not mailbox.local_part.isascii():
+        return mailbox
+    return Mailbox(mailbox.local_part, normal_domain(mailbox.domain))
 
 
 def matches(one: Mailbox, other: Mailbox, *, ignore_local_part_case: bool = False) -> bool:

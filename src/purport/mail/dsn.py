@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, a_label_address
 from purport.mail.trace import date
+from purport.mail.xtext import embedded
 
 DAEMON: Final = "mailer-daemon"
 HEADER_LIMIT: Final = 16384  # octets of the original header that are returned
@@ -28,8 +29,6 @@ TEXT_LIMIT: Final = (
 )
 # What needs no quoted-printable: short lines, none of which could be taken for a boundary.
 SEVEN_BIT: Final = re.compile(rb"(?:(?!--)[\x01-\x09\x0b\x0c\x0e-\x7f]{0,998}\r\n)*")
-# What stands for itself in an internationalized address that is written in ASCII (RFC 6533 section 3).
-UNEMBEDDED: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 Action = Literal["failed", "delayed", "delivered", "relayed"]  # RFC 3464 section 2.3.3
 
@@ -96,6 +95,7 @@ class Original:
     envelope_id: str = ""  # ENVID (RFC 3461 section 4.4)
     deliver_by: float | None = None  # the time that its sender set (RFC 2852 section 5)
     hold_request: str = ""  # `for;3600` (RFC 4865 section 5.1.2)
+    international: bool = False  # whether its header may be in UTF-8 (RFC 6532)
 
 
 def mailer_daemon(hostname: str) -> Mailbox:
@@ -113,7 +113,7 @@ def report(*, hostname: str, report_id: str, now: float, original: Original, fat
     top = [
         f"Date: {written}",
         f"From: Mail Delivery System <{mailer_daemon(hostname)}>",
-        f"To: <{original.reverse_path}>",
+        f"To: <{a_label_address(original.reverse_path)}>",
         f"Subject: {SUBJECT[fates[0].action]} {_addresses(fates)}",
         f"Message-ID: <{report_id}@{hostname}>",
         "Auto-Submitted: auto-replied",
@@ -135,7 +135,7 @@ def report(*, hostname: str, report_id: str, now: float, original: Original, fat
     parts = (
         _part("text/plain; charset=utf-8", _octets(_told(hostname, original, fates))),
         _part("message/delivery-status", _octets(status)),
-        _whole(original.returned) if original.whole else _part("text/rfc822-headers", _header(original.returned)),
+        _whole(original) if original.whole else _part(_header_type(original), _header(original.returned)),
     )
     if original.whole and not original.returned.isascii():
         top.insert(-2, "Content-Transfer-Encoding: 8bit")
@@ -163,10 +163,23 @@ def _part(content_type: str, octets: bytes) -> bytes:
     return f"Content-Type: {content_type}\r\n{field}\r\n\r\n".encode() + b2a_qp(octets)
 
 
-def _whole(message: bytes) -> bytes:
+def _whole(original: Original) -> bytes:
     """The message as it is: this type of part cannot be encoded (RFC 2046 section 5.2.1)."""
+    message = original.returned
     encoding = "7bit" if message.isascii() else "8bit"
-    return f"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + message
+    kind = "message/global" if _in_utf8(original) else "message/rfc822"
+    return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + message
+
+
+def _header_type(original: Original) -> str:
+    """The type of a returned header (RFC 6533 section 6.1)."""
+    return "message/global-headers; charset=utf-8" if _in_utf8(original) else "text/rfc822-headers"
+
+
+def _in_utf8(original: Original) -> bool:
+    """Whether the header of the message is in UTF-8."""
+    header, _, _ = original.returned.partition(b"\r\n\r\n")
+    return original.international and not header.isascii()
 
 
 def _told(hostname: str, original: Original, fates: Sequence[Fate]) -> list[str]:
@@ -226,7 +239,7 @@ def _typed(address: str) -> str:
     """An address with its type; one outside of ASCII in the form that message/delivery-status can hold."""
     if address.isascii():
         return f"rfc822; {_safe(address)}"
-    return "utf-8; " + UNEMBEDDED.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
+    return f"utf-8; {embedded(address)}"
 
 
 def _header(header: bytes) -> bytes:

@@ -50,9 +50,14 @@ def received(
     return field.encode("utf-8")
 
 
-def protocol_word(*, extended: bool, secure: bool = False, authenticated: bool = False) -> str:
-    """What stands behind `with` (RFC 3848): `SMTP`, `ESMTP`, `ESMTPS`, `ESMTPSA`..."""
-    return f"ESMTP{'S' * secure}{'A' * authenticated}" if extended else "SMTP"
+def protocol_word(
+    *, extended: bool, secure: bool = False, authenticated: bool = False, international: bool = False
+) -> str:
+    """What stands behind `with` (RFC 3848): `SMTP`, `ESMTP`, `ESMTPS`, `ESMTPSA`, and `UTF8SMTP` with the same letters
+    behind it where SMTPUTF8 was said (RFC 6531 section 4.3)."""
+    if not extended:
+        return "SMTP"
+    return f"{'UTF8SMTP' if international else 'ESMTP'}{'S' * secure}{'A' * authenticated}"
 
 
 def _word(text: str) -> str:

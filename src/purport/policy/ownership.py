@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, normal_local_part
 from purport.mail.domain import normal_domain
 from purport.mail.header import Header
 from purport.mail.valid_since import requirements, same_mailbox
@@ -64,7 +64,7 @@ def held_since(ownership: Ownership, mailbox: Mailbox, since: float) -> Verdict 
     owners = ownership.get(normal_domain(mailbox.domain))
     if owners is None:
         return None
-    name = mailbox.local_part.lower()
+    name = normal_local_part(mailbox.local_part)
     if name in ROLES:
         return ROLE, None
     if since < owners.domain:

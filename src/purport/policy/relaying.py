@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, normal_local_part
 from purport.mail.domain import normal_domain
 from purport.mail.reply import NO_SUCH_MAILBOX, RELAYING_DENIED
 from purport.policy.decision import Rule
@@ -65,6 +65,6 @@ def may_reach(relaying: Relaying, client: Client, forward_path: Mailbox) -> Verd
                 return TRUSTED, None
             return Rule(RULE, "refuse", f"{domain} is not one of our domains"), RELAYING_DENIED
     mailboxes = domains[domain]
-    if mailboxes is None or (name := forward_path.local_part.lower()) in mailboxes or name == "postmaster":
+    if mailboxes is None or (name := normal_local_part(forward_path.local_part)) in mailboxes or name == "postmaster":
         return LOCAL, None
     return Rule(RULE, "refuse", f"{domain} has no mailbox {forward_path.local_part}"), NO_SUCH_MAILBOX

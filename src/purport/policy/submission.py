@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from purport.authentication.sender_id.pra import purported_responsible_address
-from purport.mail.address import Mailbox, ReversePath
+from purport.mail.address import Mailbox, ReversePath, normal_local_part
 from purport.mail.domain import normal_domain
 from purport.mail.fields import mailboxes, single_mailbox
 from purport.mail.header import Header
@@ -55,10 +55,10 @@ class SubmissionPolicy:
 
 def owns(login: Login, mailbox: Mailbox) -> bool:
     """Whether an address belongs to a login. The case of local parts is ignored: they are ours."""
-    domain, local_part = normal_domain(mailbox.domain), mailbox.local_part.lower()
+    domain, local_part = normal_domain(mailbox.domain), normal_local_part(mailbox.local_part)
     for address in login.addresses:
         own, _, of = address.rpartition("@")
-        if address == ANY or (normal_domain(of) == domain and (not own or own.lower() == local_part)):
+        if address == ANY or (normal_domain(of) == domain and (not own or normal_local_part(own) == local_part)):
             return True
     return False
 

@@ -61,6 +61,7 @@ from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started,
 from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
 from purport.smtp.extensions.rrvs import RRVS
+from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.starttls import NOT_NOW
 from purport.smtp.extensions.submitter import SUBMITTER
 from purport.smtp.server import Profile, ServerSession
@@ -785,7 +786,10 @@ class Connection(asyncio.Protocol):
             client_address=client.address,
             hostname=front.profile.hostname,
             protocol=protocol_word(
-                extended=client.extended, secure=bool(client.tls), authenticated=client.login is not None
+                extended=client.extended,
+                secure=bool(client.tls),
+                authenticated=client.login is not None,
+                international=is_international(parameters),
             ),
             queue_id=transaction.queue_id,
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,

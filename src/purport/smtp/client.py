@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol, final
 
-from purport.mail.address import NULL, Mailbox, ReversePath
+from purport.mail.address import NULL, Mailbox, ReversePath, a_label_address
 from purport.mail.envelope import Parameters
 from purport.mail.reply import Reply, reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing
@@ -142,15 +142,15 @@ class Transaction:
     def dialogue(self) -> list[str]:
         """The transaction as it went, commands as sent and replies in one line each, without the mail data."""
         if self.mail_reply is None:
-            return [f"C: {self.mail_command.decode('ascii')}"] if self.mail_command else []
-        lines = [f"C: {self.mail_command.decode('ascii')}", f"S: {self.mail_reply}"]
+            return [f"C: {told(self.mail_command)}"] if self.mail_command else []
+        lines = [f"C: {told(self.mail_command)}", f"S: {self.mail_reply}"]
         for number, (command, given) in enumerate(zip(self.rcpt_commands, self.replies, strict=True)):
             if number in self.unsendable:
                 continue
             if number in self.accepted:
-                lines += [f"C: {command.decode('ascii')}", "S: (accepted)"]
+                lines += [f"C: {told(command)}", "S: (accepted)"]
             elif self.stages[number] is RCPT:
-                lines += [f"C: {command.decode('ascii')}", f"S: {given}"]
+                lines += [f"C: {told(command)}", f"S: {given}"]
         if self.data_reply is not None:
             lines += ["C: DATA", f"S: {self.data_reply}"]
         if self.end_reply is not None:
@@ -691,8 +691,9 @@ class ClientSession:
     def _mail_command(self, transaction: Transaction) -> bytes:
         """MAIL with what each extension adds for this message and this server. Raises CannotForward."""
         reverse_path = transaction.reverse_path
-        command = b"MAIL FROM:<" + (b"" if reverse_path is NULL else path_octets(reverse_path)) + b">"
         offers = self.offers
+        utf8 = "SMTPUTF8" in offers
+        command = b"MAIL FROM:<" + (b"" if reverse_path is NULL else path_octets(reverse_path, utf8=utf8)) + b">"
         message = transaction.message
         for keyword, outbound in self._outbound:
             added = outbound(message, offers.get(keyword))
@@ -715,7 +716,7 @@ class ClientSession:
 
     def _rcpt_command(self, message: Outgoing, recipient: Addressee) -> bytes:
         """RCPT, the same way; most recipients came without parameters. Raises CannotForward."""
-        command = b"RCPT TO:<" + path_octets(recipient.forward_path) + b">"
+        command = b"RCPT TO:<" + path_octets(recipient.forward_path, utf8="SMTPUTF8" in self.offers) + b">"
         parameters = recipient.parameters
         if message.parameters.items:
             for keyword, adjust in self._adjust_rcpt:
@@ -751,9 +752,18 @@ def offers(given: Reply) -> dict[str, str]:
     return found
 
 
-def path_octets(mailbox: Mailbox) -> bytes:
-    """A mailbox for the inside of `<>`. Raises CannotForward where it cannot stand in a command."""
+def path_octets(mailbox: Mailbox, *, utf8: bool = False) -> bytes:
+    """A mailbox for the inside of `<>`, its domain as A-labels where that makes it ASCII; `utf8`: the server offers
+    SMTPUTF8. Raises CannotForward where it cannot stand in a command."""
     text = str(mailbox)
-    if not text.isascii() or not text.isprintable():
+    if text.isascii() and text.isprintable():
+        return text.encode("ascii")
+    text = str(a_label_address(mailbox))
+    if not (utf8 or text.isascii()) or any(character < " " or character == "\x7f" for character in text):
         raise CannotForward(UNSENDABLE_ADDRESS)
-    return text.encode("ascii")
+    return text.encode()
+
+
+def told(command: bytes) -> str:
+    """A command as a dialogue shows it."""
+    return command.decode("utf-8", "backslashreplace")

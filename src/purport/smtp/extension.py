@@ -60,6 +60,8 @@ class Outgoing:
     priority: int | None = None
     hold: tuple[str, bytes] | None = None
     authenticated: bool = False  # whether we logged in at the next hop
+    utf8: bool = False  # whether its header or its reverse-path needs SMTPUTF8
+    utf8_recipients: bool = False  # whether one of its recipients does
 
 
 class CannotForward(Exception):

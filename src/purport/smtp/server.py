@@ -36,6 +36,7 @@ from purport.smtp.event import (
 from purport.smtp.extension import Terms
 from purport.smtp.extensions import auth
 from purport.smtp.extensions.binarymime import is_binary
+from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.starttls import READY_TO_START
 from purport.smtp.profile import COMMAND_OCTETS, NOT_SMTP, Profile
 from purport.smtp.state import (
@@ -104,6 +105,7 @@ class ServerSession:
         "_start",
         "_terms",
         "_unanswered",
+        "_utf8",
         "state",
     )
 
@@ -130,6 +132,7 @@ class ServerSession:
         self._chunks: ChunkReader | None = None
         self._in_chunk = False  # while octets of `_chunks` are being read, or its end is to be told
         self._binary = False  # whether the message was announced as BODY=BINARYMIME
+        self._utf8 = False  # whether its envelope may hold UTF-8 (RFC 6531)
         self._drained = -1  # octets thrown away of a line that is too long, or -1
         self._errors = 0
         self._recipients = 0
@@ -383,9 +386,10 @@ class ServerSession:
     def _mail(self, argument: bytes) -> Event:
         dialect = self._dialect
         reverse_path, parameters = mail_argument(argument, dialect.mail)
-        self._binary = False
+        self._binary = self._utf8 = False
         if parameters.items:
             self._binary = is_binary(parameters)
+            self._utf8 = is_international(parameters)
             for check in dialect.checks:
                 refusal = check(parameters, dialect.terms)
                 if refusal is not None:
@@ -393,7 +397,7 @@ class ServerSession:
         return Mail(reverse_path, parameters)
 
     def _rcpt(self, argument: bytes) -> Event:
-        forward_path, parameters = rcpt_argument(argument, self._dialect.rcpt)
+        forward_path, parameters = rcpt_argument(argument, self._dialect.rcpt, utf8=self._utf8)
         if self._recipients >= self._profile.recipients:
             raise Rejected(replies.TOO_MANY_RECIPIENTS)
         return Rcpt(forward_path, parameters)

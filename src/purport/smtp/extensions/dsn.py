@@ -20,6 +20,7 @@ from purport.smtp.extension import Extension, Outgoing
 
 ENVID_OCTETS: Final = 100  # RFC 3461 section 5.4
 ORCPT_OCTETS: Final = 500
+UTF8_TYPE: Final = b"utf-8"  # RFC 6533 section 3
 ADDRESS_TYPE: Final = re.compile(rb"[A-Za-z0-9!#$%&'*/?^_`{|}~-]+")  # an atom that an esmtp-value may hold
 
 
@@ -79,6 +80,8 @@ def decode_orcpt(value: bytes | None) -> str:
     kind, semicolon, address = (value or b"").partition(b";")
     if not semicolon or len(kind) + len(address) >= ORCPT_OCTETS or ADDRESS_TYPE.fullmatch(kind) is None:
         raise ValueError("ORCPT is a type, a semicolon and an address, up to 500 characters")
+    if kind.lower() == UTF8_TYPE and not address.isascii():
+        return f"{UTF8_TYPE.decode('ascii')};{xtext.embedded(address.decode('utf-8'))}"
     return f"{kind.decode('ascii')};{printable(xtext.decode(address))}"
 
 
@@ -115,8 +118,14 @@ def outbound(message: Outgoing, offer: str | None) -> Mapping[str, bytes | None]
 
 
 def outbound_rcpt(parameters: Parameters, offer: str | None) -> Mapping[str, bytes | None]:
-    """NOTIFY and ORCPT, the same way."""
-    return {} if offer is None else carried(parameters, NOTIFY.keyword, ORCPT.keyword)
+    """NOTIFY and ORCPT, the same way; but an address in UTF-8 in the form that every host can take."""
+    if offer is None:
+        return {}
+    found = carried(parameters, NOTIFY.keyword, ORCPT.keyword)
+    original = found.get(ORCPT.keyword)
+    if original is None or original.isascii():
+        return found
+    return {**found, ORCPT.keyword: encode_orcpt(decode_orcpt(original))}
 
 
 def carried(parameters: Parameters, *keywords: str) -> Mapping[str, bytes | None]:
