@@ -80,9 +80,10 @@ def decode_orcpt(value: bytes | None) -> str:
     kind, semicolon, address = (value or b"").partition(b";")
     if not semicolon or len(kind) + len(address) >= ORCPT_OCTETS or ADDRESS_TYPE.fullmatch(kind) is None:
         raise ValueError("ORCPT is a type, a semicolon and an address, up to 500 characters")
-    if kind.lower() == UTF8_TYPE and not address.isascii():
-        return f"{UTF8_TYPE.decode('ascii')};{xtext.embedded(address.decode('utf-8'))}"
-    return f"{kind.decode('ascii')};{printable(xtext.decode(address))}"
+    octets = xtext.decode(address, utf8=kind.lower() == UTF8_TYPE)
+    if not octets.isascii() and kind.lower() in (UTF8_TYPE, b"rfc822"):  # Postfix escapes UTF-8 octet by octet
+        return f"{UTF8_TYPE.decode('ascii')};{xtext.embedded(octets.decode('utf-8'))}"
+    return f"{kind.decode('ascii')};{printable(octets)}"
 
 
 def encode_orcpt(original: str) -> bytes:
