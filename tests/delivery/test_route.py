@@ -52,7 +52,17 @@ def test_valid_routes(route):
 
 
 @pytest.mark.parametrize(
-    "route", ["", "smtp:relay.example", "smtp::25", "smtp:a:0", "smtp:a:65536", "smtp:::1:25", "lmtp:a:24"]
+    "route",
+    [
+        "",
+        "smtp:relay.example",
+        "smtp::25",
+        "smtp:a:0",
+        "smtp:a:65536",
+        "smtp:::1:25",
+        "lmtp:unix:",
+        "lmtp:unix:run/lmtp",
+    ],
 )
 def test_invalid_routes(route):
     assert not valid_route(route)

@@ -47,7 +47,7 @@ COLOURS: Final = {ERROR: "red", REFUSED: "red", SENT: "cyan", INFORMATION: "brig
 
 # The command that is not sent any more, QUIT in its place.
 STOPS: Final = {
-    "connect": (b"EHLO", b"HELO"),
+    "connect": (b"EHLO", b"HELO", b"LHLO"),
     "helo": (b"AUTH", b"MAIL"),
     "auth": (b"MAIL",),
     "mail": (b"RCPT",),
@@ -96,6 +96,8 @@ class Dialogue:
         stop: str = "",
         login: ClientLogin | None = None,
         tls: Tls | None = None,
+        *,
+        lmtp: bool = False,
     ) -> None:
         from purport.smtp.extensions import ALL
 
@@ -106,6 +108,7 @@ class Dialogue:
             starttls=tls is not None,
             tls_required=tls is not None and tls.required,
             secure=tls is not None and tls.first,
+            lmtp=lmtp,
         )
         self._tls = tls
         self._connection: socket.socket | None = None

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from purport.smtp.sasl.login import ClientLogin
 
 PORT: Final = 25
+LMTP_PORT: Final = 24  # what swaks takes; IANA has it for "any private mail system"
 BODY: Final = "This is a test message.\n"
 FIELD_OPTION: Final = "--h-"
 
@@ -88,6 +89,7 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--auth-password", metavar="PASSWORD", help="Its password; others may see it, so better be asked.")
 @click.option("--auth-password-file", metavar="FILE", help="A file with the password in its first line; - is stdin.")
 @click.option("--auth-without-tls", is_flag=True, help="Send the password also where TLS does not protect it.")
+@click.option("--lmtp", is_flag=True, help="Speak LMTP (RFC 2033); the port is then 24, where none is named.")
 @click.option("--tls", is_flag=True, help="Begin TLS with STARTTLS, or send nothing.")
 @click.option("--tls-optional", is_flag=True, help="Begin TLS where it is offered.")
 @click.option("--tls-on-connect", "--tlsc", "tls_on_connect", is_flag=True, help="TLS from the first octet.")
@@ -122,6 +124,7 @@ def command(
     auth_password: str | None,
     auth_password_file: str | None,
     auth_without_tls: bool,
+    lmtp: bool,
     tls: bool,
     tls_optional: bool,
     tls_on_connect: bool,
@@ -154,7 +157,7 @@ def command(
     fields = [*map(parse_field, headers), *fields_of(context.args)]
     author = str(reverse_path) or f"mailer-daemon@{hello_domain}"
     octets = message(data, body, fields, [parse_field(field) for field in added], author, to, hello_domain)
-    host, number = place_of(server, port, 465 if tls_on_connect else PORT)
+    host, number = place_of(server, port, 465 if tls_on_connect else LMTP_PORT if lmtp else PORT)
     required = parameters_of(RRVS, "--valid-since", valid_since)
     recipients = [Recipient(forward_path_of(path.strip()), required) for address in to for path in address.split(",")]
     asked = parameters_of(BY, "--deliver-by", deliver_by)
@@ -169,7 +172,9 @@ def command(
     protection = None
     if tls or tls_optional or tls_on_connect or tls_verify:
         protection = tls_of(host, tls_verify, tls_ca_path, required=not tls_optional, first=tls_on_connect)
-    dialogue = Dialogue(hello_domain, transaction, octets, shown(suppress_data, hidden), stop, login, protection)
+    dialogue = Dialogue(
+        hello_domain, transaction, octets, shown(suppress_data, hidden), stop, login, protection, lmtp=lmtp
+    )
     source = None if local_interface is None else (local_interface, 0)
     try:
         dialogue.run(lambda: socket.create_connection((host, number), timeout, source), f"{host}:{number}")

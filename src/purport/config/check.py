@@ -16,9 +16,12 @@ from purport.smtp.extensions import ALL
 from purport.smtp.extensions.etrn import QUEUE
 
 BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
-FIXED: Final = re.compile(r"smtps?:(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+ROUTES: Final = ("smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx")
+FIXED: Final = re.compile(r"(?:smtps?|lmtp):(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+SOCKET: Final = re.compile(r"lmtp:unix:/[!-~]+")
 EVERYBODY: Final = "*"  # in a table by local parts: all that are not named
-LATER: Final = ("lmtp:",)  # routes of the settings' contract that this release does not know
+
+SMTP_PORT: Final = 25
 PROCESSES: Final = 1  # one process serves all listeners
 
 
@@ -44,7 +47,7 @@ def check(settings: Settings) -> None:
     _check_servers(settings.dns.servers)
     _check_domains(settings)
     _check_listeners(settings)
-    _check_route(("relay", "default"), settings.relay.default, ("smtp:HOST:PORT", "smtps:HOST:PORT", "mx"))
+    _check_route(("relay", "default"), settings.relay.default, ROUTES)
     _check_networks(("relay", "networks"), settings.relay.networks)
     for number, policy in enumerate(settings.tls_policy):
         _check_names(("tls_policy", number, "domains"), policy.domains)
@@ -90,9 +93,7 @@ def _check_domains(settings: Settings) -> None:
             raise Wrong(where, f"{_quoted(domain.name)} is domain[{seen[name]}] already")
         seen[name] = number
         _check_mailboxes(("domain", number, "mailboxes"), domain.mailboxes or [])
-        _check_route(
-            ("domain", number, "deliver"), domain.deliver, ("maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "mx")
-        )
+        _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", *ROUTES))
         _check_owners(("domain", number, "since"), [name for name in domain.since if name != EVERYBODY])
 
 
@@ -140,6 +141,8 @@ def _check_listeners(settings: Settings) -> None:
             except ValueError as error:
                 hint = f'such as "[::]:{bind[2:]}"' if bind[:2] == "*:" and _is_port(bind[2:]) else 'such as "[::]:25"'
                 raise Wrong(where, f"{_quoted(bind)} is not HOST:PORT", hint) from error
+            if listener.service == "lmtp" and found[1] == SMTP_PORT:  # RFC 2033 section 5
+                raise Wrong(where, "LMTP is not spoken on port 25", "such as 24")
             if found in seen:
                 raise Wrong(where, f"{_quoted(bind)} is taken by {seen[found]}")
             seen[found] = f"listener[{number}]"
@@ -158,10 +161,8 @@ def _check_keywords(path: Path, keywords: list[str]) -> None:
 
 
 def _check_route(path: Path, route: str, forms: tuple[str, ...]) -> None:
-    if route in forms and ":" not in route:
+    if (route in forms and ":" not in route) or SOCKET.fullmatch(route) is not None:
         return
-    if route.startswith(LATER):
-        raise Wrong(path, f"{_quoted(route)}: this release does not deliver over LMTP", 'use "smtp:HOST:PORT"')
     found = FIXED.fullmatch(route)
     if found is None or not _is_port(found["port"]) or not _is_next_hop(found["literal"], found["host"]):
         raise Wrong(path, f"{_quoted(route)} is none of " + ", ".join(f'"{form}"' for form in forms))

@@ -66,7 +66,10 @@ class Domain(Table, frozen=True):
     mailboxes: Annotated[
         list[str] | None, Meta(description="its local parts; left out: every local part exists. postmaster always does")
     ] = None
-    deliver: Annotated[str, Meta(description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT" or "mx"')] = "maildir"
+    deliver: Annotated[
+        str,
+        Meta(description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH" or "mx"'),
+    ] = "maildir"
     since: Annotated[
         dict[str, Moment],
         Meta(
@@ -85,8 +88,11 @@ class Listener(Table, frozen=True):
 
     bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
     service: Annotated[
-        Literal["mx", "submission"],
-        Meta(description="what is spoken there: mx is SMTP between servers; submission takes mail of users who log in"),
+        Literal["mx", "submission", "lmtp"],
+        Meta(
+            description="what is spoken there: mx is SMTP between servers; submission takes mail of users who log in; "
+            "lmtp takes mail from servers of your own (RFC 2033)"
+        ),
     ] = "mx"
     auth: Annotated[bool, Meta(description="offer AUTH to the clients of an mx too; a submission always does")] = False
     auth_without_tls: Annotated[

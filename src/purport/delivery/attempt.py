@@ -244,6 +244,11 @@ class Connection(asyncio.Protocol):
         return DSN.keyword in self._session.offers
 
     @property
+    def delivers(self) -> bool:
+        """Whether what the host takes is in a mailbox: it speaks LMTP (RFC 2033 section 2)."""
+        return self._session.lmtp
+
+    @property
     def keeps_time(self) -> bool:
         """Whether the host keeps the time that a message is to be delivered in."""
         return DELIVERBY.keyword in self._session.offers

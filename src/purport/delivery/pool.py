@@ -312,6 +312,8 @@ class Pool:
             local = transaction.local or number in transaction.unsendable
             judgement = judge(given, stage, local=local, more_hosts=more_hosts)
             if judgement is Judgement.RELAYED:
+                if connection.delivers and not connection.reports:
+                    judgement = Judgement.DELIVERED
                 taken = Answer(
                     given,
                     connection.label,
@@ -454,7 +456,7 @@ class Pool:
     async def _connect_to(
         self, destination: Destination, target: Target, address: str, hosts: frozenset[str], policy: TlsPolicy
     ) -> None:
-        label = f"{target.host}[{address}]:{target.port}"
+        label = target.socket or f"{target.host}[{address}]:{target.port}"
         session = ClientSession(
             self._hostname,
             self._extensions,
@@ -462,6 +464,7 @@ class Pool:
             starttls=policy.level is not Level.NONE,
             tls_required=policy.level >= Level.ENCRYPT,
             secure=target.tls_first,
+            lmtp=target.lmtp,
         )
         protection = self._protection(policy, target, address)
         connection = Connection(self._loop, self, session, self._patience, target.host, label, hosts, protection)
@@ -469,7 +472,10 @@ class Pool:
         self._where[connection] = destination
         try:
             async with asyncio.timeout(self._connect_patience):
-                await self._loop.create_connection(lambda: connection, address, target.port)
+                if target.socket:
+                    await self._loop.create_unix_connection(lambda: connection, target.socket)
+                else:
+                    await self._loop.create_connection(lambda: connection, address, target.port)
         except OSError as error:  # TimeoutError is one
             self._forget(connection)
             problem = error.strerror or "timed out"
@@ -487,6 +493,8 @@ class Pool:
     def _tls_policy(self, next_hop: str, target: Target) -> TlsPolicy:
         credentials = self._credentials.get(next_hop)
         secret = credentials is not None and not credentials.without_tls
+        if target.socket:  # of this machine: there is nobody between
+            return CLEAR
         policy = self._tls.policy(next_hop, target.host, secret=secret)
         return ENCRYPTED if target.tls_first and policy.level < Level.ENCRYPT else policy
 

@@ -4,6 +4,7 @@ company.com.example  ->  maildir
 almamater.edu.example  ->  mx:almamater.edu.example
 elsewhere.example  ->  smtp:relay.example.net:25
 bank.example  ->  smtps:relay.example.net:465
+lists.example  ->  lmtp:unix:/run/dovecot/lmtp
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ MAILDIR: Final = "maildir"
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
-FIXED = re.compile(r"(?P<scheme>smtps?):(?P<host>\[[^\[\]]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
+FIXED = re.compile(r"(?P<scheme>smtps?|lmtp):(?P<host>\[[^\[\]]+\]|[^\[\]:]+):(?P<port>[0-9]{1,5})")
+SOCKET = re.compile(r"lmtp:unix:(/[!-~]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
     """The next hop of every domain, as the settings say it.
 
-    `domains` (A-labels, lower case) and `relay`, for all others, hold `maildir`, `smtp:HOST:PORT`, `smtps:HOST:PORT`
-    or `mx`.
+    `domains` (A-labels, lower case) and `relay`, for all others, hold `maildir`, `smtp:HOST:PORT`, `smtps:HOST:PORT`,
+    `lmtp:HOST:PORT`, `lmtp:unix:PATH` or `mx`.
     """
 
     hostname: str
@@ -39,7 +41,7 @@ class Routes:
     relay: str = "mx"
 
     def next_hop(self, domain: str) -> str:
-        """`maildir`, `smtp:HOST:PORT`, `smtps:HOST:PORT` or `mx:DOMAIN`: who has the same one shares transactions."""
+        """What the settings say, or `mx:DOMAIN`: recipients with the same one share transactions."""
         domain = normal_domain(domain)
         route = self.domains.get(domain, self.relay)
         return f"mx:{domain}" if route == "mx" else route
@@ -53,6 +55,8 @@ class Target:
     addresses: tuple[str, ...]
     port: int
     tls_first: bool = False  # TLS is spoken from the first octet (RFC 8314)
+    lmtp: bool = False  # LMTP is spoken (RFC 2033)
+    socket: str = ""  # the path of a socket on this machine, in place of an address
 
 
 class Unroutable(Exception):
@@ -66,7 +70,9 @@ class Unroutable(Exception):
 def valid_route(route: str) -> bool:
     """Whether `route` is something that `Routes` may hold."""
     found = FIXED.fullmatch(route)
-    return route in (MAILDIR, "mx") if found is None else 0 < int(found["port"]) < 65536
+    if found is None:
+        return route in (MAILDIR, "mx") or SOCKET.fullmatch(route) is not None
+    return 0 < int(found["port"]) < 65536
 
 
 def targets(
@@ -80,12 +86,14 @@ def targets(
     if next_hop.startswith("mx:"):
         hosts = yield from _by_mx(next_hop.removeprefix("mx:"), ourselves, shuffle)
         return tuple([Target(host.name, host.addresses, port) for host in hosts])
+    if (place := SOCKET.fullmatch(next_hop)) is not None:
+        return (Target("localhost", ("",), 0, lmtp=True, socket=place[1]),)
     found = FIXED.fullmatch(next_hop)
     if found is None:
         raise Unroutable(reply(450, "4.3.5", f"No such route: {next_hop}"))
     host = found["host"].strip("[]").lower()
     addresses = _known_addresses(host) or (yield from _addresses(host))
-    return (Target(host, addresses, int(found["port"]), found["scheme"] == "smtps"),)
+    return (Target(host, addresses, int(found["port"]), found["scheme"] == "smtps", found["scheme"] == "lmtp"),)
 
 
 def _by_mx(domain: str, ourselves: frozenset[str], shuffle: Shuffle | None) -> Evaluation[tuple[MailHost, ...]]:

@@ -51,13 +51,19 @@ def received(
 
 
 def protocol_word(
-    *, extended: bool, secure: bool = False, authenticated: bool = False, international: bool = False
+    *,
+    extended: bool,
+    secure: bool = False,
+    authenticated: bool = False,
+    international: bool = False,
+    lmtp: bool = False,
 ) -> str:
-    """What stands behind `with` (RFC 3848): `SMTP`, `ESMTP`, `ESMTPS`, `ESMTPSA`, and `UTF8SMTP` with the same letters
-    behind it where SMTPUTF8 was said (RFC 6531 section 4.3)."""
+    """What stands behind `with` (RFC 3848): `SMTP`, `ESMTP`, `ESMTPS`, `ESMTPSA`, `LMTP`, and `UTF8SMTP` or `UTF8LMTP`
+    with the same letters behind it where SMTPUTF8 was said (RFC 6531 section 4.3)."""
     if not extended:
         return "SMTP"
-    return f"{'UTF8SMTP' if international else 'ESMTP'}{'S' * secure}{'A' * authenticated}"
+    protocol = "LMTP" if lmtp else "SMTP" if international else "ESMTP"
+    return f"{'UTF8' * international}{protocol}{'S' * secure}{'A' * authenticated}"
 
 
 def _word(text: str) -> str:

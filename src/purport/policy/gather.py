@@ -54,7 +54,7 @@ def message_facts(
         return MessageFacts(mail, None)
     sender_id = None
     address = pra.address
-    if mail.client.login is not None:
+    if mail.spf is None:  # nothing is asked about this client
         return MessageFacts(mail, pra)
     if mail.submitter is None and policy.check_pra == "always" and address is not None:
         client = mail.client

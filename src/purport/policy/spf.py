@@ -35,8 +35,7 @@ def may_send(on_fail: OnFail, facts: MailFacts) -> Verdict:
             refusal = reply(550, "5.7.23", f"SPF validation failed for {_plain(result.domain)}{explained}")
             return Rule(RULE, "refuse", told(result)), refusal
     if facts.spf is None:
-        reason = "SPF was not asked" if facts.client.login is None else "the client logged in"
-        return Rule(RULE, "skip", reason), None
+        return Rule(RULE, "skip", "the client logged in" if facts.client.login else "SPF was not asked"), None
     return Rule(RULE, "tag" if facts.spf.result == "fail" else "pass", told(facts.spf)), None
 
 

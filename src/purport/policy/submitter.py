@@ -41,7 +41,7 @@ def authorized(policy: SubmitterPolicy, facts: MailFacts) -> Verdict:
     """Whether the client may speak for the submitter's domain. Only Fail refuses (RFC 4406 section 5.1)."""
     result = facts.sender_id
     if result is None:
-        reason = "no SUBMITTER was given" if facts.submitter is None else "the client logged in"
+        reason = "no SUBMITTER was given" if facts.submitter is None else "the client's address says nothing about it"
         return Rule(AUTHORIZED, "skip", reason), None
     if result.result == "fail":
         return Rule(AUTHORIZED, "refuse", told(result)), NOT_ALLOWED

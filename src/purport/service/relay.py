@@ -376,7 +376,7 @@ class Connection(asyncio.Protocol):
             return self._end_of_chunk(event)
         if isinstance(event, Hello):
             self._drop()
-            self._client = replace(self._client, hello_domain=event.domain, extended=event.verb == "EHLO")
+            self._client = replace(self._client, hello_domain=event.domain, extended=event.verb != "HELO")
             return replies.OK
         if isinstance(event, Reset):
             self._drop()
@@ -594,6 +594,10 @@ class Connection(asyncio.Protocol):
             submitter = mail.parameters.get(SUBMITTER)
             self._urgency(transaction, mail)
         self._transaction = transaction
+        if front.profile.service == "lmtp":  # the client is a server of ours, which judged its own
+            return self._mail_known(
+                transaction, MailFacts(self._client, mail.reverse_path, submitter, None, None, None)
+            )
         evaluation = mail_facts(
             house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
         )
@@ -790,6 +794,7 @@ class Connection(asyncio.Protocol):
                 secure=bool(client.tls),
                 authenticated=client.login is not None,
                 international=is_international(parameters),
+                lmtp=front.profile.service == "lmtp",
             ),
             queue_id=transaction.queue_id,
             forward_path=recipients[0].forward_path if len(recipients) == 1 else None,

@@ -99,7 +99,7 @@ class Transaction:
         "accepted",
         "data_reply",
         "end_command",
-        "end_reply",
+        "end_replies",
         "last",
         "local",
         "mail_command",
@@ -132,7 +132,7 @@ class Transaction:
         self.mail_reply: Reply | None = None
         self.data_reply: Reply | None = None
         self.end_command = "."  # what the end reply answers
-        self.end_reply: Reply | None = None
+        self.end_replies: list[Reply] = []  # one; in LMTP one for each recipient
 
     @property
     def unanswered(self) -> bool:
@@ -153,8 +153,8 @@ class Transaction:
                 lines += [f"C: {told(command)}", f"S: {given}"]
         if self.data_reply is not None:
             lines += ["C: DATA", f"S: {self.data_reply}"]
-        if self.end_reply is not None:
-            lines += [f"C: {self.end_command}", f"S: {self.end_reply}"]
+        if self.end_replies:
+            lines += [f"C: {self.end_command}", *(f"S: {given}" for given in self.end_replies)]
         return lines
 
     def settle(self, given: Reply, stage: Stage) -> None:
@@ -240,6 +240,7 @@ class ClientSession:
         "chunking",
         "closed",
         "hello_dialogue",
+        "lmtp",
         "offers",
         "ready",
         "secure",
@@ -254,12 +255,14 @@ class ClientSession:
         starttls: bool = False,
         tls_required: bool = False,
         secure: bool = False,
+        lmtp: bool = False,
     ) -> None:
         """`login`: how to log in before the first transaction; a server that does not let us in is of no use.
         `starttls`: TLS is begun where it is offered; `tls_required`: a server that does not offer it is of no use.
-        `secure`: the connection was protected from its first octet on."""
+        `secure`: the connection was protected from its first octet on. `lmtp`: LMTP is spoken (RFC 2033)."""
         self._hello_domain = hello_domain
         self._hello = ""
+        self.lmtp = lmtp
         self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
         self._outbound_rcpt = [
             (extension.keyword, extension.outbound_rcpt) for extension in extensions if extension.outbound_rcpt
@@ -423,7 +426,7 @@ class ClientSession:
         self.secure = True
         if told:
             self.hello_dialogue.append(f"T: {told}")
-        self._say_hello("EHLO")
+        self._say_hello("LHLO" if self.lmtp else "EHLO")
 
     def quit(self) -> None:
         """Say QUIT; only when `idle`."""
@@ -459,7 +462,7 @@ class ClientSession:
         elif self.chunking:
             self._take_chunk(transaction, number, given, last=stage is END_OF_DATA)
         else:
-            self._take_end(transaction, given)
+            self._take_end(transaction, number, given)
         if self._pending:
             self._send_pending()
 
@@ -468,7 +471,7 @@ class ClientSession:
         if stage is GREETING:
             self.hello_dialogue.append(f"S: {given}")
             if given.code == 220:
-                self._say_hello("EHLO")
+                self._say_hello("LHLO" if self.lmtp else "EHLO")
             else:
                 self._refuse(GREETING, given)
         elif stage is HELLO:
@@ -492,10 +495,11 @@ class ClientSession:
     def _take_hello(self, given: Reply) -> None:
         self.hello_dialogue.append(f"S: {given}")
         if not refused(given):
-            if self._hello == "EHLO":
+            if self._hello != "HELO":
                 self.offers = offers(given)
                 self._pipelining = "PIPELINING" in self.offers
-                self.chunking = "CHUNKING" in self.offers
+                # With LMTP a reply for each recipient is waited for, and nothing is won by chunks.
+                self.chunking = "CHUNKING" in self.offers and not self.lmtp
                 if not self.chunking:  # RFC 3030 section 3 (3)
                     self.offers.pop(BINARYMIME, None)
             self._protect()
@@ -600,21 +604,24 @@ class ClientSession:
             self._unclean = True
             self._chunks = None
             self._pending.clear()
-            if transaction.end_reply is None:
+            if not transaction.end_replies:
                 transaction.end_command = f"BDAT {octets}{' LAST' * last}"
-                transaction.end_reply = given
+                transaction.end_replies.append(given)
                 transaction.settle(given, END_OF_DATA if last else CHUNK)
-        elif last and transaction.end_reply is None:
+        elif last and not transaction.end_replies:
             transaction.end_command = f"BDAT {octets} LAST"
-            transaction.end_reply = given
+            transaction.end_replies.append(given)
             transaction.settle(given, END_OF_DATA)
-        if transaction.end_reply is not None and not self._expected:
+        if transaction.end_replies and not self._expected:
             self._finish(transaction)
 
     def _take_data(self, transaction: Transaction, given: Reply) -> None:
         transaction.data_reply = given
         if given.code == 354:
-            self._expected.append((END_OF_DATA, transaction, 0))
+            if self.lmtp:
+                self._expected.extend((END_OF_DATA, transaction, number) for number in transaction.accepted)
+            else:
+                self._expected.append((END_OF_DATA, transaction, 0))
             if transaction.accepted:
                 transaction.stage = MAIL_DATA
                 self._writer = DataWriter()
@@ -629,7 +636,7 @@ class ClientSession:
             self._unclean = transaction.mail_reply is not None and transaction.mail_reply.accepted
             self._finish(transaction)
 
-    def _take_end(self, transaction: Transaction, given: Reply) -> None:
+    def _take_end(self, transaction: Transaction, number: int, given: Reply) -> None:
         if self._writer is not None:
             # Before the end of data: what is left of the message must not be taken for commands.
             if not refused(given):
@@ -638,7 +645,13 @@ class ClientSession:
             self._events.append(Unusable(MAIL_DATA, given))
             return
         refused(given)
-        transaction.end_reply = given
+        transaction.end_replies.append(given)
+        if self.lmtp:  # one for each recipient that was accepted, in their order (RFC 2033 section 4.2)
+            transaction.replies[number] = given
+            transaction.stages[number] = END_OF_DATA
+            if number == transaction.accepted[-1]:
+                self._finish(transaction)
+            return
         transaction.settle(given, END_OF_DATA)
         self._finish(transaction)
 

@@ -13,7 +13,7 @@ from purport.mail.reply import Reply
 @final
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """EHLO or HELO; `domain` is the argument as text (checked: only printable ASCII or UTF-8)."""
+    """EHLO, HELO or LHLO; `domain` is the argument as text (checked: only printable ASCII or UTF-8)."""
 
     verb: str
     domain: str

@@ -7,6 +7,7 @@ S: 250 SUBMITTER
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -14,7 +15,7 @@ from purport.mail.reply import BAD_SEQUENCE, UNKNOWN_COMMAND, Reply, reply
 from purport.smtp.command import Known
 from purport.smtp.extension import Extension, Service, Terms
 from purport.smtp.extensions import ALL
-from purport.smtp.state import TRANSITIONS, Table, with_rows
+from purport.smtp.state import TRANSITIONS, State, Table, with_rows
 
 COMMAND_OCTETS: Final = 512  # RFC 5321 section 4.5.3.1.4, CRLF counted
 RECIPIENTS: Final = 1000  # of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least
@@ -27,7 +28,7 @@ MESSAGE_OCTETS: Final = 52428800  # 50 MiB: what large mail services take, base6
 # As Postfix's smtpd_forbidden_commands: what a browser or a port scanner says is not worth a dialogue.
 NOT_SMTP: Final = reply(421, "4.7.0", "This is not SMTP; closing connection")
 # RFC 3207 section 4: what a server that requires TLS still answers without, and what comes before the session begins.
-BEFORE_TLS: Final = frozenset((b"EHLO", b"HELO", b"STARTTLS", b"NOOP", b"RSET", b"HELP", b"QUIT", b"XCLIENT"))
+BEFORE_TLS: Final = frozenset((b"EHLO", b"HELO", b"LHLO", b"STARTTLS", b"NOOP", b"RSET", b"HELP", b"QUIT", b"XCLIENT"))
 NEEDS_TLS: Final = reply(530, "5.7.0", "Must issue a STARTTLS command first")
 FOREIGN_VERBS: Final = frozenset({b"GET", b"POST", b"CONNECT"})
 
@@ -60,6 +61,8 @@ class Dialect:
         # Verbs are known from the start, as XCLIENT may come before EHLO; parameters are in force after EHLO alone
         # (RFC 5321 section 4.1.1.1).
         table = with_rows(TRANSITIONS, [extension.verbs for extension, _ in offered])
+        if terms.service == "lmtp":
+            table = {state: said_in_lmtp(row) for state, row in table.items()}
         self.commands = {verb: read for extension, _ in offered for verb, read in extension.commands.items()}
         self._verbs = frozenset(verb for row in table.values() for verb in row if verb.isalpha())
         self._out_of_place = BAD_SEQUENCE
@@ -101,6 +104,11 @@ class Dialect:
         return UNKNOWN_COMMAND
 
 
+def said_in_lmtp(row: Mapping[bytes, State]) -> dict[bytes, State]:
+    """A row of the state table with LHLO in the place of EHLO and HELO (RFC 2033 section 4.1)."""
+    return {b"LHLO" if verb == b"EHLO" else verb: to for verb, to in row.items() if verb != b"HELO"}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """What the sessions of one listener share.
@@ -133,7 +141,8 @@ class Profile:
     _dialects: dict[tuple[Terms, bool], Dialect] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        greeting = Reply(220, "", (f"{self.hostname} ESMTP {self.software}".rstrip(),))
+        protocol = "LMTP" if self.service == "lmtp" else "ESMTP"
+        greeting = Reply(220, "", (f"{self.hostname} {protocol} {self.software}".rstrip(),))
         object.__setattr__(self, "greeting", greeting.octets())
 
     def terms(

@@ -43,9 +43,11 @@ from purport.smtp.state import (
     BDAT,
     CHUNKS,
     CLOSED,
+    FAILED,
     HANDSHAKE,
     LAST_CHUNK,
     LOGIN,
+    MAIL,
     RCPT,
     READY,
     RESPONSE,
@@ -72,6 +74,7 @@ NOT_VERIFIED: Final = reply(252, "2.0.0", "Cannot VRFY user, but will take mail 
 NOT_WITH_DATA: Final = reply(503, "5.5.1", "A BODY=BINARYMIME message is sent with BDAT")
 NO_EXPN: Final = reply(502, "5.5.1", "EXPN is not available")
 HELP: Final = reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT")
+LMTP_HELP: Final = reply(214, "2.0.0", "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT")
 
 END: Final = b"."  # stands for the end of data where a verb is asked for
 DATA_EVENT: Final = Data()
@@ -98,6 +101,7 @@ class ServerSession:
         "_errors",
         "_in_chunk",
         "_junk",
+        "_lmtp",
         "_profile",
         "_recipients",
         "_row",
@@ -119,6 +123,7 @@ class ServerSession:
         etrn_allowed: bool = False,
     ) -> None:
         self._profile = profile
+        self._lmtp = profile.service == "lmtp"
         self._terms = profile.terms(
             xclient_allowed=xclient_allowed, secure=secure, today=today, etrn_allowed=etrn_allowed
         )
@@ -188,7 +193,8 @@ class ServerSession:
 
     def answer(self, answer: Reply) -> None:
         """The reply to the last event. An accepting one to Hello, Xclient or StartTls is replaced by what the protocol
-        says there: the EHLO reply with its keywords, a new greeting, 220."""
+        says there: the EHLO reply with its keywords, a new greeting, 220. In LMTP the one to the end of a message is
+        said once for each recipient (RFC 2033 section 4.2)."""
         verb = self._unanswered
         if verb is None:
             raise RuntimeError("there is nothing to answer")
@@ -201,6 +207,8 @@ class ServerSession:
         if verb is END or verb is BDAT or verb is LAST_CHUNK or verb is RESPONSE:
             self._enter(READY)
         self._say(answer)
+        if self._lmtp and (verb is END or verb is LAST_CHUNK) and self.state is not CLOSED:
+            self._sending += answer.octets() * (self._recipients - 1)
 
     def to_send(self) -> bytes:
         """The octets to write."""
@@ -240,8 +248,8 @@ class ServerSession:
             self._chunks = None
         elif verb == b"DATA":
             self._data = DataReader(self._profile.message_octets)
-        elif verb == b"EHLO" or verb == b"HELO":
-            self._dialect = self._profile.dialect(self._terms, extended=verb == b"EHLO")
+        elif verb == b"EHLO" or verb == b"HELO" or verb == b"LHLO":
+            self._dialect = self._profile.dialect(self._terms, extended=verb != b"HELO")
             octets = self._dialect.hello_reply
         elif verb == b"AUTH" or verb is RESPONSE:
             if answer.code == 334:
@@ -255,7 +263,8 @@ class ServerSession:
             self._forget()  # whatever was sent ahead, perhaps by somebody else (RFC 3207 section 6)
             octets = READY_TO_START.octets()
         self._enter(state)
-        self._sending += octets or WIRE.get(id(answer)) or answer.octets()
+        octets = octets or WIRE.get(id(answer)) or answer.octets()
+        self._sending += octets * self._recipients if self._lmtp and (verb is END or verb is LAST_CHUNK) else octets
 
     def _say(self, given: Reply) -> None:
         """A reply that does not move the session; but it ends with 421, and with too many errors."""
@@ -380,6 +389,9 @@ class ServerSession:
     def _ehlo(self, argument: bytes) -> Event:
         return Hello("EHLO", hello_domain(argument))
 
+    def _lhlo(self, argument: bytes) -> Event:
+        return Hello("LHLO", hello_domain(argument))
+
     def _helo(self, argument: bytes) -> Event:
         return Hello("HELO", hello_domain(argument))
 
@@ -444,7 +456,7 @@ class ServerSession:
         self._say(replies.OK)
 
     def _help(self, _argument: bytes) -> None:
-        self._say(HELP)
+        self._say(LMTP_HELP if self._lmtp else HELP)
 
     def _vrfy(self, argument: bytes) -> None:
         self._say(NOT_VERIFIED if argument else NEEDS_ARGUMENT)
@@ -510,6 +522,9 @@ class ServerSession:
         self._in_chunk = False
         fault = chunks.fault
         if self.state is not CHUNKS and self.state is not RCPT:
+            if self._lmtp and chunks.last and (self.state is MAIL or self.state is FAILED):
+                self._enter(READY)  # no recipient, no reply (RFC 2033 section 4.3)
+                return None
             self._enter(self._row[BDAT])
             if self._errors < self._profile.errors:
                 # Perhaps sent ahead behind one that was refused (RFC 3030 section 2): junk, but not an error each.
@@ -530,7 +545,7 @@ def without_argument(argument: bytes) -> None:
         raise Rejected(NEEDS_NO_ARGUMENT)
 
 
-JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET", b"ETRN"))
+JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"LHLO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET", b"ETRN"))
 COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] = {
     b"MAIL": ServerSession._mail,
     b"RCPT": ServerSession._rcpt,
@@ -538,6 +553,7 @@ COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] 
     BDAT: ServerSession._bdat,
     b"EHLO": ServerSession._ehlo,
     b"HELO": ServerSession._helo,
+    b"LHLO": ServerSession._lhlo,
     b"RSET": ServerSession._rset,
     b"QUIT": ServerSession._quit,
     b"NOOP": ServerSession._noop,

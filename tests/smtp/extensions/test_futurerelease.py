@@ -44,7 +44,8 @@ def said(line: str, profile: Profile = PROFILE, today: int = TODAY) -> list[str]
     """What a server says to EHLO, and to one more command, of a client that logged in; an event is as good as a yes."""
     session = ServerSession(profile, today=today)
     session.log_in()
-    session.receive(f"EHLO client.example\r\n{line}\r\n".encode())
+    hello = "LHLO" if profile.service == "lmtp" else "EHLO"
+    session.receive(f"{hello} client.example\r\n{line}\r\n".encode())
     while session.next_event() is not None:
         session.answer(OK)
     return session.to_send().decode().splitlines()
