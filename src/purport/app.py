@@ -137,6 +137,7 @@ class Server:
             retention_days=settings.ledger.retention_days,
             schedule=loop.call_soon,
             warn=log.warning,
+            note=log.notice,
         )
         self._store = SqliteStore(state / "spool", loop, memory_limit=settings.limits.memory_threshold)
         self._resolver = make_resolver(path, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -103,3 +104,12 @@ def test_either_a_name_or_the_last_ones(ids: list[str]) -> None:
     assert purport("explain").code == 64
     assert purport("explain", ids[0], "--last", "2").code == 64
     assert purport("explain", "--last", "0").code == 64
+
+
+@pytest.mark.usefixtures("ids")
+def test_the_commands_of_the_ledger_page_run() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    \$ purport (.+)$", page, re.MULTILINE)
+    assert commands == ["explain --last", "ledger verify"]
+    for command in commands:
+        assert purport(*command.split()).code == 0

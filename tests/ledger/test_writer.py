@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from purport.ledger.chain import AFTER, SEAL, Chain, verify
 from purport.ledger.writer import LedgerWriter
 
 NOON = 1_795_521_600.0  # 2026-11-24 12:00 UTC
 DAY = 86400.0
 LINE = b'{"id":"%d"}\n'
+
+
+def records(place: Path) -> list[bytes]:
+    """The lines of a file but those of the chain."""
+    lines = place.read_bytes().splitlines(keepends=True)
+    return [line for line in lines if not (SEAL.fullmatch(line) or AFTER.fullmatch(line))]
 
 
 @contextmanager
@@ -46,7 +53,9 @@ def test_lines_that_come_together_are_written_together(tmp_path: Path) -> None:
     writer.append(LINE % 2)
     assert len(soon) == 1
     soon[0]()
-    assert (tmp_path / "2026-11-24.jsonl").read_bytes() == LINE % 1 + LINE % 2
+    place = tmp_path / "2026-11-24.jsonl"
+    assert records(place) == [LINE % 1, LINE % 2]
+    assert place.read_bytes().count(b'"seal"') == 1
     writer.close()
 
 
@@ -56,7 +65,8 @@ def test_a_line_cut_off_by_a_full_disk_swallows_none_after_it(tmp_path: Path) ->
     writer = LedgerWriter(tmp_path, schedule=soon.append, warn=told.append, clock=lambda: NOON)
     for number in range(3):
         writer.append(LINE % number)
-    with no_file_over(2 * len(LINE % 0) - 4):
+    first = len(Chain().first_line())
+    with no_file_over(first + 2 * len(LINE % 0) - 4):
         soon.pop()()
         writer.append(LINE % 3)
         soon.pop()()
@@ -67,8 +77,9 @@ def test_a_line_cut_off_by_a_full_disk_swallows_none_after_it(tmp_path: Path) ->
     soon.pop()()
     writer.append(LINE % 5)
     writer.close()
-    lines = (tmp_path / "2026-11-24.jsonl").read_bytes().splitlines(keepends=True)
-    assert [lines[0], *lines[2:]] == [LINE % 0, LINE % 4, LINE % 5]
+    place = tmp_path / "2026-11-24.jsonl"
+    assert records(place) == [LINE % 0, LINE % 4, LINE % 5]
+    assert [checked.problems for checked in verify([place])] == [()]
 
 
 def test_a_file_that_ends_within_a_line_is_gone_on_with_on_a_new_one(tmp_path: Path) -> None:
@@ -77,4 +88,4 @@ def test_a_file_that_ends_within_a_line_is_gone_on_with_on_a_new_one(tmp_path: P
     writer = LedgerWriter(tmp_path, clock=lambda: NOON)
     writer.append(LINE % 2)
     writer.close()
-    assert place.read_bytes() == LINE % 1 + b'{"id":\n' + LINE % 2
+    assert records(place) == [LINE % 1, LINE % 2]

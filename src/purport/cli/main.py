@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "user": "add, delete or list users who may log in, change or check their passwords",
     "queue": "list, show, hold, release, retry or delete messages in the queue",
     "explain": "why a message was accepted or refused, and what became of it",
+    "ledger": "whether the records of transactions are those that were written",
     "judge": "what would be decided about a message, and why",
     "pra": "the address that a message names as responsible (RFC 4407)",
     "spf": "check SPF or Sender ID (RFC 7208, RFC 4406)",

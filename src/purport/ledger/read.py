@@ -29,7 +29,7 @@ def by_id(folder: Path, queue_id: str) -> Entry | None:
     needle = b'{"id":' + msgspec.json.encode(queue_id) + b","
     record: Record | None = None
     deliveries: list[Delivery] = []
-    for place in _days(folder):
+    for place in days(folder):
         for line in _lines_with(place, needle):
             found = _decoded(line)
             if isinstance(found, Record):
@@ -43,7 +43,7 @@ def by_message_id(folder: Path, message_id: str) -> list[Entry]:
     """The entries of all transactions that brought this Message-ID, the newest first."""
     needle = b'"message_id":' + msgspec.json.encode(message_id)
     ids: list[str] = []
-    for place in reversed(_days(folder)):
+    for place in reversed(days(folder)):
         found = [_decoded(line) for line in _lines_with(place, needle)]
         ids += [record.id for record in reversed(found) if isinstance(record, Record)]
     return [entry for queue_id in ids if (entry := by_id(folder, queue_id)) is not None]
@@ -52,7 +52,7 @@ def by_message_id(folder: Path, message_id: str) -> list[Entry]:
 def last(folder: Path, count: int) -> list[Entry]:
     """The newest entries, the newest first."""
     ids: list[str] = []
-    for place in reversed(_days(folder)):
+    for place in reversed(days(folder)):
         for line in _lines_backwards(place):
             found = _decoded(line)
             if isinstance(found, Record):
@@ -64,7 +64,7 @@ def last(folder: Path, count: int) -> list[Entry]:
     return [entry for queue_id in ids if (entry := by_id(folder, queue_id)) is not None]
 
 
-def _days(folder: Path) -> list[Path]:
+def days(folder: Path) -> list[Path]:
     """The files, the oldest first."""
     return sorted(place for place in folder.glob("*.jsonl") if NAME.fullmatch(place.name))
 
