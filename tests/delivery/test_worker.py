@@ -189,7 +189,7 @@ async def test_client_refused_one_report_and_no_retry_without_the_parameter(tmp_
     ("offers", "body", "said"),
     [
         (("SIZE 50",), MESSAGE, "5.3.4"),
-        ((), MESSAGE + b"caf\xc3\xa9\r\n", "5.6.3"),
+        ((), b"X: caf\xc3\xa9\r\n" + MESSAGE, "5.6.3"),
     ],
 )
 @on_loop

@@ -259,7 +259,7 @@ def test_a_binary_message_passes_two_servers_and_arrives_to_the_octet(server: Pu
 
 
 @pytest.mark.peer
-def test_a_binary_message_is_returned_where_the_next_hop_does_not_take_it(tmp_path: Path) -> None:
+def test_a_binary_message_that_cannot_be_converted_is_returned(tmp_path: Path) -> None:
     require_peer("postfix")  # offers CHUNKING, and no BINARYMIME
     postfix = Postfix({"mydestination": "", "relay_domains": "company.com.example", "relay_transport": "discard"})
     (tmp_path / "zone.json").write_text(json.dumps(ZONE))

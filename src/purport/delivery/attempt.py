@@ -36,8 +36,10 @@ from purport.smtp.client import (
     Transaction,
 )
 from purport.smtp.extension import Outgoing
+from purport.smtp.extensions.binarymime import BINARYMIME, is_binary, without_body
 from purport.smtp.extensions.deliverby import EXTENSION as DELIVERBY
 from purport.smtp.extensions.dsn import EXTENSION as DSN
+from purport.smtp.extensions.eightbitmime import EXTENSION as EIGHTBITMIME
 from purport.smtp.extensions.limits import EXTENSION as LIMITS
 from purport.smtp.extensions.limits import NO_LIMITS
 from purport.smtp.extensions.limits import read as read_limits
@@ -109,6 +111,7 @@ class Job:
     """A message for some of its recipients, all with one next hop, until each of them is settled."""
 
     __slots__ = (
+        "body",
         "content",
         "edit",
         "held",
@@ -134,6 +137,7 @@ class Job:
         self.next_hop = next_hop
         self.content = content
         self.settle = settle
+        self.body: bytes | None = None  # in place of the message's: what it was converted to
         self.edit = NO_EDIT  # of the transaction that is under way
         self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
         self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
@@ -143,7 +147,7 @@ class Job:
     def part(self, recipients: Sequence[QueuedRecipient]) -> Job:
         """A job for some of the recipients; what hosts said so far is known to it too."""
         job = Job(self.message, recipients, self.next_hop, self.content, self.settle)
-        job.tried, job.held, job.rank = self.tried, self.held, self.rank
+        job.tried, job.held, job.rank, job.body = self.tried, self.held, self.rank, self.body
         return job
 
 
@@ -242,6 +246,15 @@ class Connection(asyncio.Protocol):
     def reports(self) -> bool:
         """Whether the host reports what becomes of what it took."""
         return DSN.keyword in self._session.offers
+
+    def takes(self, job: Job) -> bool:
+        """Whether the host takes what the job's message holds as it is."""
+        offers = self._session.offers
+        if job.body is not None:
+            return True
+        if is_binary(job.message.parameters):
+            return BINARYMIME in offers
+        return not job.content.eightbit or EIGHTBITMIME.keyword in offers
 
     @property
     def delivers(self) -> bool:
@@ -353,7 +366,7 @@ class Connection(asyncio.Protocol):
             self._owner.settled(self, self._jobs.pop(transaction), transaction)
         elif isinstance(event, GoAhead):
             job = self._jobs[event.transaction]
-            self._send_message(job.message, job.edit)
+            self._send_message(job)
         elif isinstance(event, BeginTls):
             self._begin_tls()
         elif isinstance(event, Ready):
@@ -409,11 +422,12 @@ class Connection(asyncio.Protocol):
         message = job.message
         content = job.content
         job.edit = self._edit(job)
+        size = message.body.size if job.body is None else len(job.body)
         outgoing = Outgoing(
-            len(message.trace) + message.body.size + job.edit.octets,
+            len(message.trace) + size + job.edit.octets,
             content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
-            message.parameters,
+            message.parameters if job.body is None else without_body(message.parameters),
             priority=message.priority,
             age=self._owner.now() - message.arrived_at,
             authenticated=self._session.authenticated,
@@ -435,11 +449,11 @@ class Connection(asyncio.Protocol):
         offered = RRVS.keyword in self._session.offers
         return edit_for(message, recipients, job.content.beginning, offered=offered, obeyed=self._owner.obeys_field)
 
-    def _send_message(self, message: QueuedMessage, edit: Edit) -> None:
+    def _send_message(self, job: Job) -> None:
         """Our trace fields, then the body: at once from memory, piece by piece from disk. In chunks the header is the
         first one."""
-        session = self._session
-        octets = message.body.octets()
+        session, message, edit = self._session, job.message, job.edit
+        octets = job.body if job.body is not None else message.body.octets()
         head = message.trace + edit.field
         if octets is None:
             pieces = message.body.pieces(PIECE)

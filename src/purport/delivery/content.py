@@ -6,6 +6,7 @@ from typing import final
 
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.mail.address import Mailbox
+from purport.mail.conversion import CannotConvert, to_7bit
 from purport.mail.header import HEADER_LIMIT, header_ends, read_header
 from purport.queue.store import Body, QueuedMessage
 
@@ -37,6 +38,14 @@ class Content:
             return False
         end = header_ends(self.beginning)
         return not (trace.isascii() and self.beginning[: end if end >= 0 else None].isascii())
+
+
+def converted(message: QueuedMessage) -> bytes:
+    """The body as every host takes it; not for the event loop. Raises CannotConvert, and OSError."""
+    octets = message.body.octets()
+    if not message.trace.isascii():
+        raise CannotConvert("its trace fields hold an address beyond ASCII")
+    return to_7bit(b"".join(message.body.pieces()) if octets is None else octets)
 
 
 def in_memory(message: QueuedMessage, octets: bytes) -> Content:

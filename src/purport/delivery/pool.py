@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from purport.delivery.attempt import Answer, Connection, Job, Patience
+from purport.delivery.content import Content, converted
 from purport.delivery.failure import Judgement, judge, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.delivery.tls_policy import CLEAR, ENCRYPTED, NO_TLS_RULES, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
+from purport.mail.conversion import CannotConvert
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 from purport.net.client_tls import ClientContexts, Protection
@@ -174,6 +176,8 @@ class Pool:
         self._waiting: dict[Destination, None] = {}  # wanted a connection when the total was reached
         self._ranked = False  # whether a job with a priority came since nobody was waiting
         self._opening: set[asyncio.Task[None]] = set()
+        self._converting: set[asyncio.Task[None]] = set()
+        self._one_conversion = asyncio.Lock()
         self._count = 0  # connections and attempts to make one
         self._closing = False
         self._closed = False
@@ -223,7 +227,7 @@ class Pool:
         self._closing = True
         for destination in self._destinations.values():
             destination.queue.clear()
-        for task in tuple(self._opening):
+        for task in (*self._opening, *self._converting):
             task.cancel()
         for connection in tuple(self._where):
             connection.quit()
@@ -272,6 +276,9 @@ class Pool:
             return None
         queue = destination.queue
         full = False
+        while (unfit := first_unfit(queue, connection)) is not None:
+            queue.remove(unfit)
+            self._convert(destination, unfit, connection.label)
         for number, job in enumerate(queue):
             if connection.host in job.tried:
                 continue
@@ -287,6 +294,29 @@ class Pool:
             else:
                 destination.idle[connection] = None
         return None
+
+    def _convert(self, destination: Destination, job: Job, host: str) -> None:
+        """Convert a message for a host that does not take it as it is; then it waits for its turn again."""
+        task = self._loop.create_task(self._converted(destination, job, host))
+        self._converting.add(task)
+        task.add_done_callback(self._converting.discard)
+
+    async def _converted(self, destination: Destination, job: Job, host: str) -> None:
+        try:
+            async with self._one_conversion:  # the whole message is in memory meanwhile
+                job.body = await asyncio.to_thread(converted, job.message)
+        except CannotConvert as refusal:
+            settle_all(job, Judgement.FAILED, Answer(refusal.reply, host, local=True))
+            return
+        except OSError as error:
+            given = reply(451, "4.3.0", f"Message cannot be read: {error.strerror}")
+            settle_all(job, Judgement.DEFERRED, Answer(given, host, local=True))
+            return
+        job.content = Content(job.body, eightbit=False)
+        if not self._closing:
+            destination = self._destinations.setdefault(destination.next_hop, destination)
+            destination.append(job)
+            self._serve(destination)
 
     def _divide(self, destination: Destination, job: Job, fitting: Sequence[QueuedRecipient]) -> Job:
         """The part of a job that fits into a transaction; the rest is the next in the queue."""
@@ -561,6 +591,14 @@ class Pool:
                 self._serve(destination)
         if self._where or self._destinations:
             self._tick_later()
+
+
+def first_unfit(queue: deque[Job], connection: Connection) -> Job | None:
+    """The job that this connection would get next, where its host does not take the message as it is."""
+    for job in queue:
+        if connection.host not in job.tried:
+            return None if connection.takes(job) else job
+    return None
 
 
 def rank_of(waiting: Job | Destination) -> float:

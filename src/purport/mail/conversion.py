@@ -7,8 +7,8 @@ Content-Transfer-Encoding: 8bit                    ->   Content-Transfer-Encodin
 Grüße                                                   Gr=C3=BC=C3=9Fe
 
 Every part is converted by itself; multiparts and messages inside the message are gone through, as they may not be
-encoded as a whole (RFC 2045 section 6.4). All that need not change stays as it was to the octet. What somebody signed is
-not converted: the signature would be lost, and the reader could not tell why.
+encoded as a whole (RFC 2045 section 6.4). All that need not change stays as it was to the octet. What somebody signed
+is not converted: the signature would be lost, and the reader could not tell why.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DEPTH: Final = 50  # of parts inside of parts
 PARTS: Final = 10_000
 LINE_OCTETS: Final = 998  # RFC 5322 section 2.1.1, without CRLF
 LEGIBLE: Final = 3  # a text of which less than one octet in so many is escaped can be read as it stands
+LINE_LENGTH: Final = 76  # what fits into a line need not be weighed
 BASE64_LINE: Final = 57  # octets that make a line of 76 characters (RFC 2045 section 6.8)
 IDENTITY: Final = ("", "7bit", "8bit", "binary")
 BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\0")
@@ -164,11 +165,9 @@ def _whole(field: Field) -> bytes:
 
 def _encoded(body: bytes, *, text: bool) -> tuple[bytes, str]:
     """A body in the encoding that suits it, and its name: quoted-printable where that can be read, else base64."""
-    if text and BARE.search(body) is None:
-        escaped = len(TO_BE_ESCAPED.findall(body)) + body.count(b"=")
-        if escaped * LEGIBLE < len(body):
-            # With a line end behind it, so that the encoder knows how lines end here.
-            return b2a_qp(body + b"\r\n", quotetabs=False, istext=True)[:-2], "quoted-printable"
+    if text and BARE.search(body) is None and len(TO_BE_ESCAPED.findall(body)) * LEGIBLE < len(body) + LINE_LENGTH:
+        # With a line end behind it, so that the encoder knows how lines end here.
+        return b2a_qp(body + b"\r\n", quotetabs=False, istext=True)[:-2], "quoted-printable"
     lines = [b2a_base64(body[at : at + BASE64_LINE], newline=False) for at in range(0, len(body), BASE64_LINE)]
     return b"\r\n".join(lines) + b"\r\n" * bool(lines), "base64"
 

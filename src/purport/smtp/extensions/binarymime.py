@@ -2,8 +2,8 @@
 
     MAIL FROM:<ned@ymir.claremont.edu> BODY=BINARYMIME
 
-Such a message is kept as it is to the octet, in a Maildir too. It goes on only to hosts that offer BINARYMIME: to
-encode it for others would need what breaks signatures, and is not done.
+Such a message is kept as it is to the octet, in a Maildir too. It goes on only to hosts that offer BINARYMIME; for
+others it is converted before (`mail/conversion.py`).
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ BODY: Final = Parameter("BODY", decode, encode)  # in force in place of that of 
 def is_binary(parameters: Parameters) -> bool:
     """Whether MAIL announced a message of any octets."""
     return bool(parameters.items) and parameters.get(BODY) == BINARYMIME
+
+
+def without_body(parameters: Parameters) -> Parameters:
+    """The parameters of a message that was converted: what it was announced as is no longer true."""
+    return Parameters(tuple(item for item in parameters.items if item[0] != BODY.keyword))
 
 
 def outbound(message: Outgoing, offer: str | None) -> Mapping[str, bytes]:
