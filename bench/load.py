@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
 
-import paths  # noqa: F401  # makes support importable
+import paths  # makes support importable
 from support.peers import find_peer
 from support.smtp_sink import SmtpSink
 
@@ -58,6 +59,13 @@ def measure(pid: int, messages: int, work: Callable[[], None]) -> Run:
 def accept(pid: int, port: int, messages: int, *, sessions: int = 20, size: int = 4096, reuse: bool = True) -> Run:
     """Have a server accept messages."""
     command = source(port, messages, sessions=sessions, size=size, reuse=reuse)
+    return measure(pid, messages, lambda: quietly(command))
+
+
+def accept_tls(pid: int, port: int, messages: int, *, sessions: int = 20, size: int = 4096) -> Run:
+    """The same over TLS 1.3, begun with STARTTLS."""
+    words = [str(port), str(messages), str(sessions), str(size)]
+    command = [sys.executable, str(paths.PROJECT / "bench/tls_source.py"), *words]
     return measure(pid, messages, lambda: quietly(command))
 
 

@@ -22,8 +22,9 @@ from typing import Any
 
 import memory
 import servers
-from load import Run, accept, relay
+from load import Run, accept, accept_tls, relay
 from paths import PROJECT
+from support.certificates import Authority
 from support.peers import wait_for
 from support.smtp_sink import smtp_sink
 
@@ -115,6 +116,33 @@ def accept_rows(runs: int, scale: float) -> list[Row]:
             rate_row("100 KiB messages, 20 sessions", rounds("accept, 100 KiB", 1500, size=102400), 2),
             cpu_row(reused, 0.25),
         ]
+
+
+def tls_rows(runs: int, scale: float) -> list[Row]:
+    """Durable accept over TLS 1.3."""
+    messages = max(50, int(3000 * scale))
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        certificate = Authority(Path(folder)).issue("mx.company.com.example")
+        certificate.chmod(0o644)
+        more = f'\n[[certificate]]\nchain = "{certificate}"\n'
+        theirs_tls = {"smtpd_tls_security_level": "may", "smtpd_tls_chain_files": str(certificate)}
+        with (
+            servers.purport(more=more) as ours,
+            servers.postfix(**servers.DISCARDING, **theirs_tls) as theirs,
+        ):
+
+            def kept() -> Run:
+                ours.command("queue", "delete", "ALL")
+                return accept_tls(ours.pid, ours.port, messages)
+
+            def discarded() -> Run:
+                run = accept_tls(theirs.master_pid, theirs.port, messages)
+                wait_for(lambda: not theirs.queue_ids(), 60)
+                return run
+
+            measured = compare("accept, TLS", runs, {"Purport": kept, "Postfix": discarded})
+    return [rate_row("durable accept over TLS 1.3 (STARTTLS), 4 KiB, 20 sessions, connections reused", measured, 2)]
 
 
 def relay_rows(runs: int, scale: float) -> list[Row]:
@@ -209,6 +237,7 @@ def memory_rows(runs: int, scale: float) -> list[Row]:
 
 PARTS: dict[str, Callable[[int, float], list[Row]]] = {
     "accept": accept_rows,
+    "tls": tls_rows,
     "relay": relay_rows,
     "spf": spf_rows,
     "memory": memory_rows,

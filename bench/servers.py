@@ -47,8 +47,9 @@ deliver = "{deliver}"
 
 
 @contextmanager
-def purport(sink_port: int = 0) -> Iterator[PurportServer]:
-    """Purport, running: what it accepts is sent on to the sink, or without one held in the queue."""
+def purport(sink_port: int = 0, more: str = "") -> Iterator[PurportServer]:
+    """Purport, running: what it accepts is sent on to the sink, or without one held in the queue. `more` are tables of
+    the settings."""
     folder = Path(tempfile.mkdtemp(prefix="purport-bench-", dir="/var/tmp"))
     deliver = f"smtp:127.0.0.1:{sink_port}" if sink_port else "maildir"
     try:
@@ -56,7 +57,7 @@ def purport(sink_port: int = 0) -> Iterator[PurportServer]:
             settings = SETTINGS.format(
                 name_server=names.address, hold="false" if sink_port else "true", deliver=deliver
             )
-            with purport_server(folder, settings) as server:
+            with purport_server(folder, settings + more) as server:
                 yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
