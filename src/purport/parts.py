@@ -282,6 +282,7 @@ def make_front(
         holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
         etrn=make_grants(settings),
         desk=desk,
+        takes_mail=listener.takes_mail,
     )
 
 

@@ -148,6 +148,8 @@ def _check_listeners(settings: Settings) -> None:
             seen[found] = f"listener[{number}]"
         if listener.tls in ("require", "implicit") and not settings.certificate:
             raise Wrong(("listener", number, "tls"), "needs a certificate", "add a [[certificate]] table")
+        if listener.tls == "implicit" and not listener.takes_mail:
+            raise Wrong(("listener", number, "takes_mail"), 'is said in clear, so not with tls = "implicit"')
         _check_networks(("listener", number, "xclient"), listener.xclient)
         _check_networks(("listener", number, "proxy_protocol"), listener.proxy_protocol)
         _check_keywords(("listener", number, "discard_ehlo_keywords"), listener.discard_ehlo_keywords)

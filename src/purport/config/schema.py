@@ -94,6 +94,9 @@ class Listener(Table, frozen=True):
             "lmtp takes mail from servers of your own (RFC 2033)"
         ),
     ] = "mx"
+    takes_mail: Annotated[
+        bool, Meta(description="false: whoever comes hears 521, that this host takes no mail (RFC 7504), and is let go")
+    ] = True
     auth: Annotated[bool, Meta(description="offer AUTH to the clients of an mx too; a submission always does")] = False
     auth_without_tls: Annotated[
         bool, Meta(description="let clients log in where TLS does not protect the connection: for tests, and behind it")
@@ -154,7 +157,7 @@ class Auth(Table, frozen=True):
             description="what is offered where it can be: SCRAM where no Dovecot is asked and every user has keys for "
             "it, OAUTHBEARER where [oauth] is set; LOGIN, for old clients, only where it is named here"
         ),
-    ] = field(default_factory=lambda: ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "PLAIN"])
+    ] = field(default_factory=lambda: ["SCRAM-SHA-256", "OAUTHBEARER", "PLAIN"])
     window: Annotated[Seconds, Meta(description="seconds after which failed logins are forgotten")] = 600.0
     failures_per_client: Annotated[
         Count, Meta(description="failed logins of one client address (IPv6: /64 network) before 421")

@@ -77,6 +77,7 @@ TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors")
 TIMED_OUT = reply(421, "4.4.2", "Timeout exceeded")
 SHUTTING_DOWN = reply(421, "4.3.2", "Service shutting down")
 TOO_MANY_CONNECTIONS = reply(421, "4.7.0", "Too many connections")
+TAKES_NO_MAIL = reply(521, "5.3.2", "Host does not accept mail")  # RFC 7504 section 3
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "Too many recipients")
 INSUFFICIENT_STORAGE = reply(452, "4.3.1", "Insufficient system storage")
 LOCAL_ERROR = reply(451, "4.3.0", "Local error in processing")

@@ -109,6 +109,7 @@ class Front:
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
+    takes_mail: bool = True  # else everybody is told so and let go
 
 
 @final
@@ -237,6 +238,11 @@ class Connection(asyncio.Protocol):
             return
         send_at_once(self._transport)
         front = self._front
+        if not front.takes_mail:
+            relay.house.admission.leave(address)
+            self._transport.write(replies.TAKES_NO_MAIL.octets())
+            self._transport.close()
+            return
         self._session = ServerSession(
             front.profile,
             xclient_allowed=front.trusts(address),
