@@ -47,11 +47,15 @@ from purport.parts import (
     make_resolver,
     make_routes,
     make_schedule,
+    make_submitter,
     make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
-from purport.queue.store import NotStored
+from purport.queue.store import NotStored, QueuedMessage
+from purport.reporting import day
+from purport.reporting.outbox import Outbox
+from purport.reporting.reporting import Reporting
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.holding import Holding
@@ -144,6 +148,15 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
+        self._reporting = Reporting(
+            state,
+            resolver=self._resolver,
+            outbox=Outbox(settings.hostname, routes, schedule, self._store, ids.next, self._submit, time.time),
+            tls=make_submitter(settings) if settings.tls_report.send else None,
+            note=log.notice,
+            warn=log.warning,
+            failure=log.failure,
+        )
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -197,6 +210,7 @@ class Server:
             await self.close(grace=0)
             raise
         self._deliverer.start()
+        self._reporting.start()
         self._tick()
         binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
         self._log.notice(f"Purport is ready on {binds}")
@@ -213,8 +227,10 @@ class Server:
             await asyncio.sleep(0.02)
         for listening in self._listening:
             listening.relay.break_off()
+        await self._reporting.stop()
         await self._deliverer.stop(max(1.0, end - self._loop.time()))
         await self._control.close()
+        await self._reporting.close()
         await self._store.close()
         self._threads.close()
         if self._ticker is not None:
@@ -230,7 +246,7 @@ class Server:
         Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials")
+            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials", "tls_report")
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:
@@ -250,6 +266,10 @@ class Server:
             listening.relay.front = front
         self._log.notice("the settings were read again")
 
+    def _submit(self, message: QueuedMessage) -> None:
+        """Deliver a message of our own."""
+        self._deliverer.submit(message)
+
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""
         authenticator = make_authenticator(self._path, settings, self._threads, self._pepper, self._log.warning)
@@ -257,6 +277,8 @@ class Server:
 
     async def _asked(self, request: Request) -> Response:
         """What a tool asked over the control socket."""
+        if request.command == "report":
+            return await self._report(request)
         if request.command != "refresh":
             return Response(False, f"no such command: {request.command}")
         try:
@@ -264,6 +286,14 @@ class Server:
         except NotStored as error:
             return Response(False, str(error))
         return Response(True)
+
+    async def _report(self, request: Request) -> Response:
+        """Send a report that an operator asked for."""
+        try:
+            told = await self._reporting.send(request.kind, day.parse(request.day), request.domain)
+        except (LookupError, ValueError, sqlite3.Error) as error:
+            return Response(False, str(error))
+        return Response(told.startswith("sent"), told)
 
     def _tick(self) -> None:
         for listening in self._listening:

@@ -17,7 +17,7 @@ from purport.delivery.route import MAILDIR, Routes
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
-from purport.mail.address import normal_local_part
+from purport.mail.address import normal_local_part, parse_mailbox
 from purport.mail.domain import a_label_form
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
@@ -31,6 +31,7 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.reporting.tls.report import Submitter
 from purport.service.holding import HoldingLimits
 from purport.service.login import LoginDesk
 from purport.service.relay import Front, Patience
@@ -157,6 +158,17 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         return ClientContexts(authorities)
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+
+
+def make_submitter(settings: Settings) -> Submitter:
+    """Who reports about TLS."""
+    table = settings.tls_report
+    contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
+    return Submitter(
+        table.organization or settings.hostname,
+        contact,
+        parse_mailbox(table.from_) if table.from_ else contact,
+    )
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

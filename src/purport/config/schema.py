@@ -355,6 +355,19 @@ class TlsPolicy(Table, frozen=True):
     ] = []
 
 
+class TlsReport(Table, frozen=True):
+    """Daily reports about TLS to the domains that mail went to and that ask for them (TLSRPT, RFC 8460)."""
+
+    send: Annotated[bool, Meta(description="count connections to other hosts, and report about them")] = True
+    organization: Annotated[str, Meta(description="who reports; empty: the host name")] = ""
+    contact: Annotated[
+        str, Meta(description="the address for questions; its domain reports; empty: postmaster at the host name")
+    ] = ""
+    from_: Annotated[
+        str, Meta(description="the From of reports by mail, in a domain that mail is signed for; empty: contact")
+    ] = field(default="", name="from")
+
+
 class Etrn(Table, frozen=True):
     """Clients that may start the delivery of what waits for their domains (ETRN, RFC 1985)."""
 
@@ -398,6 +411,7 @@ class Settings(Table, frozen=True):
     future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
+    tls_report: TlsReport = field(default_factory=TlsReport)
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
