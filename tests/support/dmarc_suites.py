@@ -61,3 +61,21 @@ def evaluated(author: str, zone: StaticResolver, spf: str | None, dkim: list[str
     result = start(evaluate(header, identity, [Authenticated(domain, "pass") for domain in dkim]), zone)
     assert isinstance(result, DmarcResult)
     return result
+
+
+def rspamd_zone() -> StaticResolver:
+    """The zone of rspamd's tests: `NONE-norec` says that a name has no record of that type, `NONE-nxdomain` that there
+    is none at all."""
+    zone: dict[str, list[Any]] = {}
+    path = FOLDER / "rspamd" / "rspamd-zone.yml"
+    for name, records in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        zone[name] = []
+        for record in records or []:
+            kind, value = next(iter(record.items())) if isinstance(record, dict) else ("", record)
+            if value == "TIMEOUT":
+                zone[name].append("TIMEOUT")
+            elif value == "NONE-nxdomain":
+                zone[name].append({kind: "NXDOMAIN"})
+            elif value != "NONE-norec":
+                zone[name].append({kind: value})
+    return StaticResolver(zone)
