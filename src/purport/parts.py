@@ -31,7 +31,7 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
-from purport.reporting.tls.report import Submitter
+from purport.reporting.submitter import Submitter
 from purport.service.holding import HoldingLimits
 from purport.service.login import LoginDesk
 from purport.service.relay import Front, Patience

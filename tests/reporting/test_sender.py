@@ -98,7 +98,7 @@ async def test_a_report_goes_by_https_with_the_type_of_section_5_4(tmp_path: Pat
             await current.sender.send_due()
         (posted,) = receiver.posted
     assert posted.headers["Content-Type"] == "application/tlsrpt+gzip"
-    assert json.loads(gzip.decompress(posted.octets))["report-id"] == "2026-11-23.example.com"
+    assert json.loads(gzip.decompress(posted.octets))["report-id"] == "2026-11-23.example.com@mx.company.com.example"
     assert [one.told for one in standings(tmp_path)] == ["reports.example answered 201"]
 
 

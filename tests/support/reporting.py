@@ -12,10 +12,10 @@ from purport.reporting.database import ReportDatabase
 from purport.reporting.outbox import Outbox, Sign
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
+from purport.reporting.submitter import Submitter
 from purport.reporting.tally import Tally
 from purport.reporting.tls import counts
 from purport.reporting.tls.kind import TlsReports
-from purport.reporting.tls.report import Submitter
 from support.delivery_house import HOSTNAME, House
 
 DAY = 20780  # 2026-11-23

@@ -17,10 +17,10 @@ from purport.reporting.kind import Kind
 from purport.reporting.outbox import Outbox
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
+from purport.reporting.submitter import Submitter
 from purport.reporting.tally import Tally
 from purport.reporting.tls import counts
 from purport.reporting.tls.kind import TlsReports
-from purport.reporting.tls.report import Submitter
 
 
 @final

@@ -10,7 +10,8 @@ import json
 from purport.mail.address import Mailbox
 from purport.reporting.day import parse
 from purport.reporting.document import mail
-from purport.reporting.tls.report import FailureDetails, PolicyCounts, Submitter, TlsReport, document
+from purport.reporting.submitter import Submitter
+from purport.reporting.tls.report import FailureDetails, PolicyCounts, TlsReport, document
 
 DAY = parse("2016-04-01")
 SUBMITTER = Submitter(
@@ -51,7 +52,7 @@ APPENDIX_B = {
     "organization-name": "Company-X",
     "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z"},
     "contact-info": "sts-reporting@company-x.example",
-    "report-id": "2016-04-01.company-y.example",
+    "report-id": "2016-04-01.company-y.example@company-x.example",
     "policies": [
         {
             "policy": {

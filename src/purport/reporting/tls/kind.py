@@ -9,10 +9,11 @@ from purport.delivery.tls_outcome import TlsOutcome
 from purport.dns.lookup import Evaluation
 from purport.mail.address import Mailbox
 from purport.reporting.document import Document
+from purport.reporting.submitter import Submitter
 from purport.reporting.tally import Tally
 from purport.reporting.tls import counts
 from purport.reporting.tls.record import wish_of
-from purport.reporting.tls.report import Submitter, TlsReport, document
+from purport.reporting.tls.report import TlsReport, document
 from purport.reporting.wish import Wish
 
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
-from purport.mail.address import Mailbox
 from purport.reporting.day import begin_of, end_of, moment, name_of
 from purport.reporting.document import Document
+from purport.reporting.submitter import Submitter
 
 # RFC 8460 section 4.3; other words are not for us to invent (section 6.6).
 RESULTS: Final = frozenset(
@@ -60,15 +60,6 @@ class PolicyCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitter:
-    """Who reports: `contact` is the address for questions, its domain is the one that reports."""
-
-    organization: str
-    contact: Mailbox
-    sender: Mailbox  # the From of a mail
-
-
-@dataclass(frozen=True, slots=True)
 class TlsReport:
     """All that is told to `domain` about a day."""
 
@@ -80,7 +71,7 @@ class TlsReport:
     @property
     def report_id(self) -> str:
         """The same for each sending, so that who gets it twice can see that (RFC 8460 section 5.3)."""
-        return f"{name_of(self.day)}.{self.domain}"
+        return self.submitter.report_id(self.day, self.domain)
 
     def json(self) -> bytes:
         """The report as I-JSON (RFC 7493)."""
@@ -127,24 +118,15 @@ def _details(details: FailureDetails) -> dict[str, object]:
     return {name: value for name, value in told.items() if value != ""}
 
 
-def file_name(submitter: str, domain: str, day: int, extension: str) -> str:
-    """RFC 8460 section 5.1, RFC 9990 section 3.5."""
-    return f"{submitter}!{domain}!{begin_of(day)}!{end_of(day)}.{extension}"
-
-
 def document(report: TlsReport) -> Document:
     """The report with all that it is sent with (RFC 8460 sections 5.1 to 5.3)."""
-    submitter = report.submitter.contact.domain
+    submitter = report.submitter.domain
     return Document(
         report_id=report.report_id,
         content=report.json(),
         media_type="application/tlsrpt+gzip",
-        file_name=file_name(submitter, report.domain, report.day, "json.gz"),
-        subject=(
-            f"Report Domain: {report.domain}",
-            f"Submitter: {submitter}",
-            f"Report-ID: <{report.report_id}@{submitter}>",
-        ),
+        file_name=report.submitter.file_name(report.day, report.domain, "json.gz"),
+        subject=report.submitter.subject(report.day, report.domain),
         fields=(
             ("TLS-Report-Domain", report.domain),
             ("TLS-Report-Submitter", submitter),
