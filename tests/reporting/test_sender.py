@@ -8,6 +8,7 @@ import email.policy
 import gzip
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,6 +20,7 @@ from purport.reporting.post import Poster
 from purport.reporting.standing import Standing
 from support.certificates import Authority
 from support.delivery_house import House
+from support.dmarc_rows import FAILED, PASSED, of_domain
 from support.https_receiver import https_receiver
 from support.reporting import DAY, NEXT_DAY, SIGNATURE, Round, failed, succeeded
 from support.scripted_server import ScriptedServer, on_loop
@@ -237,3 +239,36 @@ async def test_the_round_runs_by_itself_and_a_fault_of_ours_is_told(tmp_path: Pa
             while not (current.faults or current.notes):
                 await asyncio.sleep(0)
         assert [str(error) for error in current.faults] == (["a fault"] if faulty else [])
+
+
+@on_loop
+async def test_an_aggregate_report_arrives_in_a_maildir_and_can_be_read(tmp_path: Path) -> None:
+    """RFC 9990: to a mailbox of another organization, which says that it takes reports about this one."""
+    resolver = StaticResolver(
+        {"author.example._report._dmarc.company.com.example": [{"TXT": "v=DMARC1"}], "author.example": [{"A": "::1"}]}
+    )
+    row = of_domain("author.example", FAILED, "mailto:bob@company.com.example", "mailto:victim@elsewhere.example")
+    async with ScriptedServer() as server, House(tmp_path, server) as house:
+        async with Round(tmp_path, house, resolver, sign=None) as current:
+            for _ in range(3):
+                current.rows.add(row)
+            current.rows.add(of_domain("author.example", PASSED, *row.policy.rua))
+            current.rows.add(of_domain("other.example", PASSED, "mailto:victim@elsewhere.example"))
+            await current.sender.flush()
+            house.now = NEXT_DAY
+            await current.sender.send_due()
+            house.now = DUE
+            assert await current.sender.send_due() is None
+            await house.told("delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir", "removed")
+        (octets,) = house.mail("bob")
+    message = email.message_from_bytes(octets, policy=email.policy.default)
+    assert message["Subject"].startswith("Report Domain: author.example")
+    _, attached = message.iter_parts()
+    report = ElementTree.fromstring(gzip.decompress(attached.get_content()))
+    counts = [element.text for element in report.iter("{urn:ietf:params:xml:ns:dmarc-2.0}count")]
+    assert counts == ["3", "1"]
+    assert [(one.domain, one.state) for one in standings(tmp_path)] == [
+        ("author.example", "sent"),
+        ("other.example", "unwanted"),
+    ]
+    assert server.messages == []

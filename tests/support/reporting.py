@@ -9,6 +9,9 @@ from purport.dns.lookup import Resolver
 from purport.mail.address import Mailbox
 from purport.queue.schedule import Schedule
 from purport.reporting.database import ReportDatabase
+from purport.reporting.dmarc import counts as dmarc_counts
+from purport.reporting.dmarc.kind import DmarcReports
+from purport.reporting.dmarc.row import DmarcRow
 from purport.reporting.outbox import Outbox, Sign
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
@@ -63,8 +66,11 @@ class Round:
         self.tally = Tally[TlsOutcome](
             counts.KIND, counts.write, self.database, clock=lambda: house.now, warn=self.warnings.append
         )
+        self.rows = Tally[DmarcRow](
+            dmarc_counts.KIND, dmarc_counts.write, self.database, clock=lambda: house.now, warn=self.warnings.append
+        )
         self.sender = ReportSender(
-            kinds=[TlsReports(SUBMITTER, self.tally)],
+            kinds=[TlsReports(SUBMITTER, self.tally), DmarcReports(SUBMITTER, self.rows)],
             database=self.database,
             resolver=resolver,
             outbox=Outbox(

@@ -61,6 +61,21 @@ MIGRATIONS: Final = (
         PRIMARY KEY (policy, result, host, address, local_address, reason)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE dmarc_policy (
+        id INTEGER PRIMARY KEY,
+        day INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        published TEXT NOT NULL,  -- JSON: the policy, as it was seen last
+        UNIQUE (day, domain)
+    );
+    CREATE TABLE dmarc_row (
+        policy INTEGER NOT NULL REFERENCES dmarc_policy (id) ON DELETE CASCADE,
+        told TEXT NOT NULL,  -- JSON: what was found about the messages
+        messages INTEGER NOT NULL,
+        PRIMARY KEY (policy, told)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

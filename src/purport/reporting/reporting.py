@@ -13,19 +13,24 @@ from typing import final
 from purport.delivery.tls_outcome import TlsOutcome
 from purport.dns.lookup import Resolver
 from purport.reporting.database import ReportDatabase, WrongDatabase
+from purport.reporting.dmarc import counts as dmarc_counts
+from purport.reporting.dmarc.kind import DmarcReports
+from purport.reporting.dmarc.row import DmarcRow
 from purport.reporting.kind import Kind
 from purport.reporting.outbox import Outbox
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
 from purport.reporting.submitter import Submitter
 from purport.reporting.tally import Tally
-from purport.reporting.tls import counts
+from purport.reporting.tls import counts as tls_counts
 from purport.reporting.tls.kind import TlsReports
 
 
 @final
 class Reporting:
     """Counts, and sends what was counted. Made in the loop's thread.
+
+    `report_dmarc` takes a row for each message that DMARC was evaluated for (`dmarc.row.row_of`).
 
     `report_tls` takes the outcome of every connection attempt to an MX-routed domain, but not of one that was made for
     a message with `TLS-Required: No`: the reports themselves are such messages, and two servers would never stop to
@@ -39,6 +44,7 @@ class Reporting:
         resolver: Resolver,
         outbox: Outbox,
         tls: Submitter | None,
+        dmarc: Submitter | None,
         note: Callable[[str], None],
         warn: Callable[[str], None],
         failure: Callable[[str, BaseException], None],
@@ -46,12 +52,13 @@ class Reporting:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`tls` is who reports about TLS; None: nobody does. Without a database mail goes on, but nothing is
-        counted."""
+        """`tls` and `dmarc` are who sends reports of a kind; None: nobody does. Without a database mail goes on, but
+        nothing is counted."""
         self.report_tls: Callable[[TlsOutcome], None] = ignore
+        self.report_dmarc: Callable[[DmarcRow], None] = ignore
         self._database: ReportDatabase | None = None
         self._sender: ReportSender | None = None
-        if tls is None:
+        if tls is None and dmarc is None:
             return
         try:
             self._database = database = ReportDatabase(folder)
@@ -60,9 +67,13 @@ class Reporting:
             return
         kinds: list[Kind] = []
         if tls is not None:
-            tally = Tally[TlsOutcome](counts.KIND, counts.write, database, clock=clock, warn=warn)
-            self.report_tls = tally.add
-            kinds.append(TlsReports(tls, tally))
+            sessions = Tally[TlsOutcome](tls_counts.KIND, tls_counts.write, database, clock=clock, warn=warn)
+            self.report_tls = sessions.add
+            kinds.append(TlsReports(tls, sessions))
+        if dmarc is not None:
+            messages = Tally[DmarcRow](dmarc_counts.KIND, dmarc_counts.write, database, clock=clock, warn=warn)
+            self.report_dmarc = messages.add
+            kinds.append(DmarcReports(dmarc, messages))
         self._sender = ReportSender(
             kinds=kinds,
             database=database,
@@ -99,5 +110,5 @@ class Reporting:
             await self._database.close()
 
 
-def ignore(_outcome: TlsOutcome) -> None:
+def ignore(_outcome: object) -> None:
     """Nobody counts."""

@@ -17,9 +17,10 @@ T = TypeVar("T", bound=Hashable)
 
 SECONDS: Final = 60.0  # between writings: what a crash loses
 DIFFERENT: Final = 5000  # things in memory until they are written at once, some KiB each at worst
-# The rows of one day in the database, of all domains: some hundred octets each, so that a day has some ten MiB.
+# What one day has in the database, of all domains. The octets are those of texts that others chose the length of.
 GROUPS_A_DAY: Final = 20_000
 DETAILS_A_DAY: Final = 100_000
+OCTETS_A_DAY: Final = 67_108_864
 
 # Writes what was counted on a day, and returns how much of it there was no room for.
 Write = Callable[[sqlite3.Connection, int, Mapping[T, int]], int]

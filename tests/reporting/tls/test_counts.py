@@ -86,6 +86,13 @@ def test_a_day_holds_so_many_policies_and_failures(connection: sqlite3.Connectio
     assert sum(len(one.details) for one in found) == 7
 
 
+def test_a_day_holds_so_many_octets_of_policies(connection: sqlite3.Connection) -> None:
+    outcomes = {TlsOutcome("sts", f"domain{number}.example", ("x" * 96,), (), ""): 1 for number in range(9)}
+    assert write(connection, DAY, outcomes, octets_a_day=520) == 4
+    assert write(connection, DAY, outcomes, octets_a_day=520) == 4
+    assert len(domains(connection, DAY)) == 5
+
+
 def test_what_is_no_domain_is_left_out(connection: sqlite3.Connection) -> None:
     assert write(connection, DAY, {succeeded("not a domain"): 2, succeeded("[192.0.2.1]"): 1}) == 3
     assert domains(connection, DAY) == []

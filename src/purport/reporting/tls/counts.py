@@ -13,7 +13,7 @@ from typing import Final
 
 from purport.delivery.tls_outcome import TlsOutcome
 from purport.mail.domain import is_domain_name, normal_domain
-from purport.reporting.tally import DETAILS_A_DAY, GROUPS_A_DAY
+from purport.reporting.tally import DETAILS_A_DAY, GROUPS_A_DAY, OCTETS_A_DAY
 from purport.reporting.tls.report import GENERAL, RESULTS, FailureDetails, PolicyCounts
 
 KIND: Final = "tls"
@@ -32,10 +32,11 @@ def write(
     *,
     policies_a_day: int = GROUPS_A_DAY,
     failures_a_day: int = DETAILS_A_DAY,
+    octets_a_day: int = OCTETS_A_DAY,
 ) -> int:
     """Add to the counts of a day. Returns how many sessions are in no policy's sum, for want of room."""
     left_out = 0
-    room = Room(connection, day, policies_a_day, failures_a_day)
+    room = Room(connection, day, policies_a_day, failures_a_day, octets_a_day)
     for outcome, sessions in outcomes.items():
         policy = room.policy(outcome)
         if policy is None:
@@ -51,15 +52,21 @@ def write(
 class Room:
     """The rows of a day, as far as there is room for more."""
 
-    def __init__(self, connection: sqlite3.Connection, day: int, policies_a_day: int, failures_a_day: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, day: int, policies_a_day: int, failures_a_day: int, octets_a_day: int
+    ) -> None:
         self._connection = connection
         self._day = day
-        (policies,) = connection.execute("SELECT count(*) FROM tls_policy WHERE day = ?", (day,)).fetchone()
+        policies, octets = connection.execute(
+            "SELECT count(*), coalesce(sum(length(strings) + length(patterns)), 0) FROM tls_policy WHERE day = ?",
+            (day,),
+        ).fetchone()
         (failures,) = connection.execute(
             "SELECT count(*) FROM tls_failure JOIN tls_policy ON id = policy WHERE day = ?", (day,)
         ).fetchone()
         self._policies = policies_a_day - policies
         self._failures = failures_a_day - failures
+        self._octets = octets_a_day - octets
 
     def policy(self, outcome: TlsOutcome) -> int | None:
         """The row of the policy, made where there is room for it."""
@@ -81,9 +88,11 @@ class Room:
         (policies,) = self._connection.execute(
             "SELECT count(*) FROM tls_policy WHERE day = ? AND domain = ?", key[:2]
         ).fetchone()
-        if self._policies <= 0 or policies >= POLICIES:
+        size = len(key[3]) + len(key[4])
+        if self._policies <= 0 or policies >= POLICIES or self._octets < size:
             return None
         self._policies -= 1
+        self._octets -= size
         return self._connection.execute(
             "INSERT INTO tls_policy (day, domain, type, strings, patterns) VALUES (?, ?, ?, ?, ?)", key
         ).lastrowid
