@@ -85,3 +85,4 @@ def test_the_settings_load() -> None:
     found = read(SETTINGS + table)
     assert found.tls_report.organization == "The Company"
     assert found.tls_report.from_ == "tls-reports@company.com.example"
+    assert found.dmarc_report.from_ == "dmarc-reports@company.com.example"

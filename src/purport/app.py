@@ -152,7 +152,8 @@ class Server:
             state,
             resolver=self._resolver,
             outbox=Outbox(settings.hostname, routes, schedule, self._store, ids.next, self._submit, time.time),
-            tls=make_submitter(settings) if settings.tls_report.send else None,
+            tls=make_submitter(settings, settings.tls_report) if settings.tls_report.send else None,
+            dmarc=make_submitter(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
             note=log.notice,
             warn=log.warning,
             failure=log.failure,
@@ -246,7 +247,7 @@ class Server:
         Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials", "tls_report")
+            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials", "tls_report", "dmarc_report")
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:

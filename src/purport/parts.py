@@ -10,7 +10,7 @@ from typing import Final
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError
 from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Settings
+from purport.config.schema import Domain, ReportTable, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
@@ -160,15 +160,11 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
 
 
-def make_submitter(settings: Settings) -> Submitter:
-    """Who reports about TLS."""
-    table = settings.tls_report
+def make_submitter(settings: Settings, table: ReportTable) -> Submitter:
+    """Who sends the reports that one table of the settings is about."""
     contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
-    return Submitter(
-        table.organization or settings.hostname,
-        contact,
-        parse_mailbox(table.from_) if table.from_ else contact,
-    )
+    sender = parse_mailbox(table.from_) if table.from_ else contact
+    return Submitter(table.organization or settings.hostname, contact, sender)
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

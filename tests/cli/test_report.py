@@ -7,15 +7,18 @@ import json
 import sqlite3
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from purport.delivery.tls_outcome import TlsOutcome
 from purport.reporting.database import NAME, ReportDatabase
 from purport.reporting.day import day_of, name_of
+from purport.reporting.dmarc.counts import write as write_rows
 from purport.reporting.tally import leave_out
 from purport.reporting.tls.counts import write
 from support.cli import purport
+from support.dmarc_rows import PASSED
 from support.purport_server import purport_server
 from support.reporting import failed, succeeded
 
@@ -81,6 +84,22 @@ def test_a_report_is_shown_as_it_would_be_sent(tmp_path: Path, day: int) -> None
     ]
     other = purport("report", "show", "tls", "other.example", "--date", name_of(day))
     assert other.err.startswith("note: goes nowhere: no TLSRPT record\n")
+
+
+def test_an_aggregate_report_is_shown_as_it_would_be_sent(tmp_path: Path, day: int) -> None:
+    fill(tmp_path / "state", day, {})
+
+    async def run() -> None:
+        database = ReportDatabase(tmp_path / "state")
+        await database.run(lambda connection: write_rows(connection, day, {PASSED: 2}))
+        await database.close()
+
+    asyncio.run(run())
+    assert purport("report", "list").lines == [f"{name_of(day)} dmarc example.com: to be sent after the end of the day"]
+    ran = purport("report", "show", "dmarc", "example.com")
+    report = ElementTree.fromstring(ran.out.encode())
+    assert [element.text for element in report.iter("{urn:ietf:params:xml:ns:dmarc-2.0}count")] == ["2"]
+    assert ran.err == "note: goes to mailto:dmarc@example.com\n"
 
 
 @pytest.mark.parametrize(

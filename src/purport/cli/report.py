@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
 
-KINDS: Final = ("tls",)
+KINDS: Final = ("tls", "dmarc")
 SEND_SECONDS: Final = 300.0  # for the server to ask the DNS and several hosts
 
 
@@ -174,10 +174,12 @@ def _destinations(wish: Wish) -> str:
 def _kind(name: str, settings: Settings) -> Kind:
     """A kind of reports, without what counts."""
     from purport.parts import make_submitter
+    from purport.reporting.dmarc.kind import DmarcReports
     from purport.reporting.tls.kind import TlsReports
 
-    assert name == "tls"
-    return TlsReports(make_submitter(settings))
+    if name == "dmarc":
+        return DmarcReports(make_submitter(settings, settings.dmarc_report))
+    return TlsReports(make_submitter(settings, settings.tls_report))
 
 
 def _day(date: str | None) -> int:

@@ -61,8 +61,9 @@ def check(settings: Settings) -> None:
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
-    _check_address(("tls_report", "contact"), settings.tls_report.contact)
-    _check_address(("tls_report", "from"), settings.tls_report.from_)
+    for name, reports in (("tls_report", settings.tls_report), ("dmarc_report", settings.dmarc_report)):
+        _check_address((name, "contact"), reports.contact)
+        _check_address((name, "from"), reports.from_)
     check_logins(settings)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")

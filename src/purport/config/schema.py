@@ -355,10 +355,10 @@ class TlsPolicy(Table, frozen=True):
     ] = []
 
 
-class TlsReport(Table, frozen=True):
-    """Daily reports about TLS to the domains that mail went to and that ask for them (TLSRPT, RFC 8460)."""
+class ReportTable(Table, frozen=True):
+    """What daily reports of all kinds have in common."""
 
-    send: Annotated[bool, Meta(description="count connections to other hosts, and report about them")] = True
+    send: Annotated[bool, Meta(description="count what there is to tell, and send it; false: neither")] = True
     organization: Annotated[str, Meta(description="who reports; empty: the host name")] = ""
     contact: Annotated[
         str, Meta(description="the address for questions; its domain reports; empty: postmaster at the host name")
@@ -366,6 +366,14 @@ class TlsReport(Table, frozen=True):
     from_: Annotated[
         str, Meta(description="the From of reports by mail, in a domain that mail is signed for; empty: contact")
     ] = field(default="", name="from")
+
+
+class TlsReport(ReportTable, frozen=True):
+    """Daily reports about TLS to the domains that mail went to and that ask for them (TLSRPT, RFC 8460)."""
+
+
+class DmarcReport(ReportTable, frozen=True):
+    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
 
 
 class Etrn(Table, frozen=True):
@@ -412,6 +420,7 @@ class Settings(Table, frozen=True):
     relay: Relay = field(default_factory=Relay)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
     tls_report: TlsReport = field(default_factory=TlsReport)
+    dmarc_report: DmarcReport = field(default_factory=DmarcReport)
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
