@@ -239,6 +239,40 @@ async def test_the_round_runs_by_itself_and_a_fault_of_ours_is_told(tmp_path: Pa
             while not (current.faults or current.notes):
                 await asyncio.sleep(0)
         assert [str(error) for error in current.faults] == (["a fault"] if faulty else [])
+        await current.sender.stop()
+        state = "waiting" if faulty else "sent"
+        assert [one.state for one in standings(tmp_path)] == [state]
+
+
+@on_loop
+async def test_a_receiver_that_hangs_holds_no_other_report_up(tmp_path: Path) -> None:
+    class Slow(StaticResolver):
+        def cached(self, question: Question) -> Answer:
+            return None if "hangs" in question.name else super().cached(question)  # type: ignore[return-value]
+
+        async def resolve(self, question: Question) -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    resolver = Slow({"_smtp._tls.quick.example": [{"TXT": BY_MAIL}], "_smtp._tls.hangs.example": [{"TXT": BY_MAIL}]})
+    async with (
+        ScriptedServer() as server,
+        House(tmp_path, server) as house,
+        Round(tmp_path, house, resolver, chance=0.0) as current,
+    ):
+        for domain in ("hangs.example", "quick.example"):
+            current.tally.add(succeeded(domain))
+        await current.sender.flush()
+        house.now = NEXT_DAY
+        await current.sender.send_due()
+        house.now = DUE
+        current.sender.start()
+        async with asyncio.timeout(10):
+            while not current.notes:
+                await asyncio.sleep(0)
+        assert await current.sender.send("tls", DAY, "hangs.example") == "it is being sent"
+        await current.sender.stop()
+    assert [one.state for one in standings(tmp_path)] == ["waiting", "sent"]
 
 
 @on_loop

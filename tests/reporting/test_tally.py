@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,4 +78,16 @@ async def test_a_disk_that_takes_no_more_costs_counts_and_a_warning(tmp_path: Pa
     tally.add("a")
     await tally.flush()
     assert warnings == ["tls reports: 1 counts are lost: database or disk is full"]
+    await database.close()
+
+
+@on_loop
+async def test_what_is_counted_is_written_after_a_while_by_itself(tmp_path: Path) -> None:
+    written, database = Written(), ReportDatabase(tmp_path)
+    tally = Tally[str]("tls", written, database, clock=lambda: NOON, warn=print, seconds=0.0)
+    for thing in ("a", "b"):
+        tally.add(thing)
+        async with asyncio.timeout(10):
+            while (DAY, {thing: 1}) not in written.days:
+                await asyncio.sleep(0)
     await database.close()

@@ -16,8 +16,8 @@ from typing import Final, final
 from purport.dns.lookup import Evaluation, Question, Resolver, Status, run
 from purport.reporting.destination import ByPost
 
-SECONDS: Final = 30.0  # for one address
-ADDRESSES: Final = 3  # tried of one host
+SECONDS: Final = 20.0  # for one address
+ADDRESSES: Final = 2  # tried of one host
 AGENT: Final = "Purport"
 UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # RFC 4291 section 2.4: all that is given out so far
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1

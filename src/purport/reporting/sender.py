@@ -30,6 +30,8 @@ from purport.reporting.standing import Standing
 from purport.reporting.wish import Unknown, Unwanted
 
 LONGEST_SLEEP: Final = 600.0  # seconds: a day that ends, or a clock that is set, is seen this late at most
+SHORTEST_SLEEP: Final = 30.0  # seconds: reports that are due soon after each other share a look at what is due
+AT_ONCE: Final = 8  # reports under way: a receiver that answers slowly must not hold the others up
 
 
 @final
@@ -61,7 +63,8 @@ class ReportSender:
         self._clock = clock
         self._chance = chance
         self._running: asyncio.Task[None] | None = None
-        self._one = asyncio.Lock()  # a report is sent by the round or by a command, not by both
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[tuple[str, int, str]] = set()  # by the round or by a command, not by both
 
     def start(self) -> None:
         """Send what is due from now on."""
@@ -86,22 +89,26 @@ class ReportSender:
             except sqlite3.Error as error:
                 self._warn(f"reports are not sent: {error}")
                 due_at = None
-            except Exception as error:  # noqa: BLE001  # a fault of ours: told, and the other reports go on later
-                self._failure(error)
-                due_at = None
-            pause = LONGEST_SLEEP if due_at is None else min(max(due_at - self._clock(), 0.0), LONGEST_SLEEP)
-            await asyncio.sleep(pause)
+            pause = LONGEST_SLEEP if due_at is None else due_at - self._clock()
+            await asyncio.sleep(min(max(pause, SHORTEST_SLEEP), LONGEST_SLEEP))
 
     async def send_due(self) -> float | None:
         """Send what is due now. Returns when the next one is, None where none is known. Raises sqlite3.Error."""
         for kind in self._kinds.values():
             await kind.flush()
             await self._database.run(partial(self._tidy, kind, self._clock()))
-            while reports := await self._database.run(partial(_due, kind.name, self._clock())):
-                for one in reports:
-                    async with self._one:
-                        await self._send(kind, one)
+            await self._send_all(kind)
         return await self._database.run(standing.next_due)
+
+    async def _send_all(self, kind: Kind) -> None:
+        """Send what is due of one kind, each report once."""
+        tried: set[Standing] = set()
+        while reports := set(await self._database.run(partial(_due, kind.name, self._clock()))) - tried:
+            tried |= reports
+            results = await asyncio.gather(*(self._send(kind, one) for one in reports), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
 
     async def send(self, kind_name: str, day: int, domain: str) -> str:
         """Send one report about a day that is over, now, whether it was sent before or not; what came of it. Raises
@@ -111,12 +118,11 @@ class ReportSender:
             raise LookupError(f"reports of the kind {kind_name} are not sent here")
         if day >= day_of(self._clock()):
             raise LookupError(f"{name_of(day)} is not over yet")
-        async with self._one:
-            await kind.flush()
-            known = await self._database.run(partial(_known, kind, day, domain))
-            if known is None:
-                raise LookupError(f"nothing was counted for {domain} on {name_of(day)}")
-            return await self._send(kind, known)
+        await kind.flush()
+        known = await self._database.run(partial(_known, kind, day, domain))
+        if known is None:
+            raise LookupError(f"nothing was counted for {domain} on {name_of(day)}")
+        return await self._send(kind, known)
 
     def _tidy(self, kind: Kind, now: float, connection: sqlite3.Connection) -> None:
         """Forget what is too old, and plan what is new."""
@@ -126,6 +132,23 @@ class ReportSender:
         standing.plan(connection, kind.name, kind.domains, now, self._chance)
 
     async def _send(self, kind: Kind, one: Standing) -> str:
+        """Send one report; what came of it. Raises sqlite3.Error."""
+        key = (kind.name, one.day, one.domain)
+        if key in self._under_way:
+            return "it is being sent"
+        self._under_way.add(key)
+        try:
+            async with self._room:
+                return await self._asked_and_sent(kind, one)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fault of ours: told, and no obstacle to other reports
+            self._failure(error)
+            return await self._put_off(kind, one, f"a fault of this server: {type(error).__name__}")
+        finally:
+            self._under_way.discard(key)
+
+    async def _asked_and_sent(self, kind: Kind, one: Standing) -> str:
         evaluation = await self._database.run(lambda connection: kind.wish(connection, one.day, one.domain))
         wish = await run(evaluation, self._resolver, asyncio.gather)
         if isinstance(wish, Unwanted):

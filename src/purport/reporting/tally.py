@@ -39,6 +39,7 @@ class Tally(Generic[T]):
         clock: Callable[[], float],
         warn: Callable[[str], None],
         different: int = DIFFERENT,
+        seconds: float = SECONDS,
     ) -> None:
         self._kind = kind
         self._write = write
@@ -46,6 +47,7 @@ class Tally(Generic[T]):
         self._clock = clock
         self._warn = warn
         self._different = different
+        self._seconds = seconds
         self._counts: dict[tuple[int, T], int] = {}
         self._left_out: dict[int, int] = {}  # by day: while the database was behind
         self._loop = asyncio.get_running_loop()
@@ -67,7 +69,7 @@ class Tally(Generic[T]):
             counts = self._counts
         counts[key] = 1
         if self._timer is None:
-            self._timer = self._loop.call_later(SECONDS, self._begin)
+            self._timer = self._loop.call_later(self._seconds, self._begin)
 
     async def flush(self) -> None:
         """All that was added until now is written when this returns, or was lost with a warning."""
@@ -83,7 +85,7 @@ class Tally(Generic[T]):
             self._timer.cancel()
             self._timer = None
         if self._writing is not None:
-            self._timer = self._loop.call_later(SECONDS, self._begin)
+            self._timer = self._loop.call_later(self._seconds, self._begin)
             return
         counts, self._counts = self._counts, {}
         left_out, self._left_out = self._left_out, {}
