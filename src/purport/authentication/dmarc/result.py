@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from purport.authentication.dmarc.author import Author
@@ -58,7 +58,7 @@ class DmarcResult:
     disposition: Request = "none"
     aligned: Alignment = UNALIGNED
     problem: str | None = None
-    evidence: Evidence | None = None
+    evidence: Evidence | None = field(default=None, compare=False)
 
     @property
     def testing(self) -> bool:
