@@ -12,15 +12,17 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
+from purport.authentication.authres.removal import removed
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
+from purport.delivery.route import quarantined
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
 from purport.ledger.record import RecordedPolicy
 from purport.log import client_text
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
-from purport.mail.header import HEADER_LIMIT, Header, read_header
+from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, protocol_word, received
 from purport.mail.valid_since import FIELD as VALID_SINCE
@@ -769,7 +771,7 @@ class Connection(asyncio.Protocol):
         transaction.rules += decision.rules
         if decision.reply is not None:
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
-        message = self._queued(transaction, spool, header, decision.fields)
+        message = self._queued(transaction, spool, header, facts)
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
         chronicle, house = self._relay.house.chronicle, self._relay.house
         chronicle.accepted(transaction, accepted)
@@ -790,10 +792,16 @@ class Connection(asyncio.Protocol):
         house.store.accept(message, stored)
         return None
 
-    def _queued(self, transaction: Transaction, spool: Spool, header: Header, fields: bytes) -> QueuedMessage:
+    def _queued(
+        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts
+    ) -> QueuedMessage:
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
+        if front.policy.quarantines(facts):
+            for recipient in recipients:
+                recipient.next_hop = quarantined(recipient.next_hop)
+        self._remove_forged(transaction, spool)
         parameters = transaction.mail.parameters
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
@@ -822,7 +830,7 @@ class Connection(asyncio.Protocol):
             arrived_at,
             transaction.mail.reverse_path,
             parameters,
-            fields + trace,
+            front.policy.fields(facts) + trace,
             relay.house.store.body(spool),
             recipients,
             (transaction.release_at or arrived_at) + front.lifetime,
@@ -831,6 +839,16 @@ class Connection(asyncio.Protocol):
             transaction.priority,
             transaction.release_at,
         )
+
+    def _remove_forged(self, transaction: Transaction, spool: Spool) -> None:
+        """Take out what says of itself that it was written here (RFC 8601 section 5); servers of our own may have."""
+        front, came = self._front, transaction.reader.header
+        if front.profile.service == "lmtp" or came is None:
+            return
+        forged = removed(came, front.policy.receiver)
+        if forged:
+            head = spool.head(came.length)
+            spool.replace_head(len(head), without_fields(head, came, forged))
 
     # The end of a transaction
 

@@ -49,13 +49,6 @@ def evaluate_author(
     return replace(result, evidence=Answers(tuple(walks.answers.items())))
 
 
-def ask_ahead(author: Author) -> Evaluation[None]:
-    """Ask what `evaluate_author` will ask first, as soon as the header is there: its answers are known, then, when the
-    last octet of the body has been checked."""
-    if author.kind == "named":
-        yield from Walks().walk(author.domains)
-
-
 def _for_domain(
     walks: Walks, author: Author, walk: Walk, spf: Authenticated | None, dkim: Sequence[Authenticated]
 ) -> Evaluation[DmarcResult]:
