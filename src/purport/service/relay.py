@@ -792,9 +792,7 @@ class Connection(asyncio.Protocol):
         house.store.accept(message, stored)
         return None
 
-    def _queued(
-        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts
-    ) -> QueuedMessage:
+    def _queued(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> QueuedMessage:
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
