@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from purport.authentication.message import Authentication
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import Mailbox, ReversePath
@@ -39,8 +40,10 @@ class MailFacts:
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for."""
+    """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for; `authentication` is
+    None where nothing but the header is known yet, and of a client that logged in."""
 
     mail: MailFacts
     pra: PurportedResponsibleAddress | None  # None: not looked for (check_pra = "never")
     sender_id: SpfResult | None = None
+    authentication: Authentication | None = None

@@ -32,12 +32,12 @@ def evaluate(header: Header, spf: Authenticated | None, dkim: Sequence[Authentic
 
 
 def evaluate_author(
-    author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated]
+    author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated], walks: Walks | None = None
 ) -> Evaluation[DmarcResult]:
-    """The result for an author; of several domains the one that decides."""
+    """The result for an author; of several domains the one that decides. `walks` may have asked something already."""
     if author.kind != "named":
         return DmarcResult("none" if author.kind == "absent" else "permerror", author, problem=author.problem)
-    walks = Walks()
+    walks = walks or Walks()
     results: list[DmarcResult] = []
     for walk in (yield from walks.walk(author.domains)):
         results.append((yield from _for_domain(walks, author, walk, spf, dkim)))
