@@ -101,6 +101,27 @@ def read_signature(field: Field, *, arc: bool = False) -> Signature:
         return replace(found, result="permerror", problem=shown(str(error)))
 
 
+def read_seal(field: Field) -> tuple[Signature, str]:
+    """What an ARC-Seal shares with a signature, and its cv= (RFC 8617 section 4.1.3). Never raises."""
+    found = Signature(field)
+    try:
+        tags = _tags(field)
+        found = replace(found, domain=dns_name(tags.get("d", ""), "d="), selector=dns_name(tags.get("s", ""), "s="))
+        if "h" in tags:
+            raise Malformed("h= has no place in a seal")
+        found = replace(
+            found,
+            algorithm=_algorithm(tags.get("a", "")),
+            instance=_instance(tags),
+            relaxed=True,
+            octets=_octets(tags, "b"),
+            signed_at=_number(tags, "t"),
+        )
+    except Malformed as error:
+        return replace(found, result="permerror", problem=shown(str(error))), ""
+    return found, tags.get("cv", "")
+
+
 def key_name(selector: str, domain: str) -> str:
     """Where the key of a selector is (RFC 6376 section 3.6.2.1)."""
     return f"{selector}._domainkey.{domain}"

@@ -46,8 +46,10 @@ def words(value: str) -> tuple[str, ...]:
 
 
 def base64_value(value: str) -> bytes:
-    """The octets of a base64 value, in which white space means nothing. Raises ValueError."""
+    """The octets of a base64 value, in which white space means nothing, and which may lack its padding (base64string
+    in RFC 6376 section 2.10). Raises ValueError."""
+    text = "".join(value.split())
     try:
-        return a2b_base64("".join(value.split()).encode("ascii"), strict_mode=True)
+        return a2b_base64((text + "=" * (-len(text) % 4)).encode("ascii"), strict_mode=True)
     except (NotBase64, UnicodeEncodeError) as error:
         raise ValueError("it is no base64") from error
