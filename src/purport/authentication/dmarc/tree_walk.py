@@ -33,11 +33,11 @@ class Step(NamedTuple):
 class Walk:
     """A walk from `domain` up, as far as it went: to the record that stopped it, or to the top.
 
-    `own` is what stands at the domain itself. `failed` says that a question had no answer, so that nothing is certain
-    but what the domain itself says. `public_suffix` is the record that says of its name, above this domain, that domains
-    below it belong to others. `organizational_domain` is that of RFC 9989 section 4.10.2. `policy` is the record that
-    applies to mail from this domain: its own, else that of its Organizational Domain, else that of its public suffix
-    (section 4.10.1).
+    `own` is what stands at the domain itself. `failed`: a question had no answer, so that nothing is certain but what
+    the domain itself says. `public_suffix`: the record, above this domain, that says of its name that the domains below
+    it belong to others. `organizational_domain`: that of RFC 9989 section 4.10.2. `policy`: the record that applies to
+    mail from this domain (section 4.10.1), its own, else that of its Organizational Domain, else that of its public
+    suffix.
     """
 
     __slots__ = ("domain", "failed", "organizational_domain", "own", "policy", "public_suffix", "steps")
