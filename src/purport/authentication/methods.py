@@ -3,16 +3,18 @@
 spf=pass smtp.mailfrom=example.com
 sender-id=pass header.resent-from=almamater.edu.example
 
-A local part is shown only where it was proved: that of a client that logged in. An address that SPF passed proves its
-domain alone (RFC 8601 section 2.7.2).
+A local part is shown only where it was proved: that of a client that logged in, and of i= in a signature that holds.
+An address that SPF passed proves its domain alone (RFC 8601 section 2.7.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
+from purport.authentication.arc.result import ArcResult
 from purport.authentication.authres.results import AuthenticationResults, MethodResult, Property
+from purport.authentication.dkim.result import DkimResult
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import NULL, Mailbox, ReversePath
@@ -49,6 +51,30 @@ def spf(result: SpfResult, reverse_path: ReversePath) -> MethodResult:
     reverse-path that is the hello domain (RFC 7208 section 2.4)."""
     name = "helo" if result.scope == "helo" or reverse_path is NULL else "mailfrom"
     return MethodResult("spf", result.result, _why(result), (("smtp", name, result.domain),))
+
+
+def dkim(results: Sequence[DkimResult]) -> tuple[MethodResult, ...]:
+    """The results of all signatures, told apart by the beginning of b= (RFC 6008); `none` where there was none."""
+    return tuple(map(_signature, results)) or (MethodResult("dkim", "none"),)
+
+
+def _signature(result: DkimResult) -> MethodResult:
+    identity = result.identity
+    if result.result != "pass":
+        identity = "".join(identity.rpartition("@")[1:])
+    said = {"d": result.domain, "i": identity, "a": result.algorithm, "s": result.selector, "b": result.b}
+    notes = [f"{result.key_bits}-bit key"] * bool(result.key_bits) + ["testing"] * result.testing
+    properties = tuple([("header", name, value) for name, value in said.items() if value])
+    return MethodResult("dkim", result.result, result.problem, properties, ", ".join(notes))
+
+
+def arc(result: ArcResult, client_address: str) -> MethodResult:
+    """The chain; who last sealed it, and since when nothing was changed (RFC 8617 section 6)."""
+    properties: tuple[Property, ...] = (("smtp", "remote-ip", client_address),)
+    if result.result != "pass":
+        return MethodResult("arc", result.result, result.problem, properties)
+    properties += (("header", "oldest-pass", str(result.oldest_pass)),)
+    return MethodResult("arc", "pass", "", properties, f"i={result.instance} {result.sealers[-1]}")
 
 
 def sender_id(result: SpfResult, pra: PurportedResponsibleAddress, submitter: Mailbox | None = None) -> MethodResult:
