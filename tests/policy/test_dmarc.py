@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purport.authentication.dmarc.author import author_of
-from purport.authentication.dmarc.evaluate import ask_ahead
-from purport.authentication.dmarc.result import Authenticated, DmarcResult
+from purport.authentication.dmarc.evaluate import evaluate
+from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
 from purport.authentication.spf.result import SpfResult
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver
 from purport.ledger.dmarc import RecordedDmarc, override_again, recorded, result_again
 from purport.mail.address import Mailbox
 from purport.mail.header import read_header
-from purport.policy.dmarc import UNAVAILABLE, DmarcPolicy, Override, disposition, dmarc_facts, may_come, told
-from purport.policy.facts import Client, MailFacts
+from purport.policy.dmarc import UNAVAILABLE, DmarcPolicy, disposition, may_come, told
+from purport.policy.facts import Client, MailFacts, Override
 from purport.policy.login import Login
 
 ZONE = StaticResolver(
@@ -45,7 +44,7 @@ def facts(spf: str = "pass", domain: str = EVIL, login: Login | None = None) -> 
 
 def found(author: str | bytes, mail: MailFacts | None = None, dkim: Sequence[Authenticated] = ()) -> DmarcResult | None:
     header = read_header(author if isinstance(author, bytes) else f"From: a@{author}\r\n".encode())
-    result = start(dmarc_facts(mail or facts(), header, dkim), ZONE)
+    result = start(evaluate(header, spf_identity((mail or facts()).spf), dkim), ZONE)
     assert not isinstance(result, Suspended)
     return result
 
@@ -145,13 +144,6 @@ def test_what_was_found_is_told_in_one_line() -> None:
     nobody = found(b"Subject: x\r\n")
     assert nobody is not None
     assert told(nobody) == "DMARC is none: there is no From field"
-
-
-def test_what_is_asked_ahead_is_what_is_asked() -> None:
-    author = author_of(read_header(b"From: a@mail.example.com, b@other.example\r\n"))
-    ahead = next(ask_ahead(author))
-    assert ahead == next(dmarc_facts(facts(), read_header(b"From: a@mail.example.com, b@other.example\r\n"), ()))
-    assert list(ask_ahead(author_of(read_header(b"")))) == []
 
 
 AUTHORS = st.sampled_from(

@@ -6,27 +6,31 @@ fact too, since the body is not kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, cast
 
 import msgspec
 
+from purport.authentication.dkim.result import DkimResult, ResultWord
 from purport.authentication.dmarc.author import Author, Kind
 from purport.authentication.dmarc.evaluate import evaluate_author
 from purport.authentication.dmarc.result import Authenticated, DmarcResult
+from purport.authentication.message import Authentication
 from purport.dns.lookup import Answer, Question, Status, replay
 from purport.mail.text import safe
-from purport.policy.dmarc import Override, OverrideType
+from purport.policy.facts import Override, OverrideType
 
 ANSWERS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int, list[str]]])
 NO_ANSWERS: Final = msgspec.Raw(b"[]")
 
 
 class RecordedIdentifier(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
-    """An identifier that was checked: domain, result, selector."""
+    """An identifier that was checked: domain, result, selector, and what was wrong with it."""
 
     domain: str
     result: str
     selector: str = ""
+    problem: str = ""
 
 
 class RecordedOverride(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -65,14 +69,12 @@ class RecordedDmarc(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def recorded(
-    result: DmarcResult | None,
+    result: DmarcResult,
     spf: Authenticated | None,
-    dkim: tuple[Authenticated, ...],
+    dkim: Sequence[DkimResult],
     override: Override | None = None,
-) -> RecordedDmarc | None:
+) -> RecordedDmarc:
     """What is recorded of a result, and of what it was evaluated from."""
-    if result is None:
-        return None
     author, record, evidence = result.author, result.record, result.evidence
     return RecordedDmarc(
         result.result,
@@ -89,39 +91,38 @@ def recorded(
         result.aligned.spf,
         result.aligned.dkim,
         _shown(result.problem),
-        None if spf is None else _identifier(spf),
-        tuple([_identifier(one) for one in dkim]),
+        None if spf is None else RecordedIdentifier(safe(spf.domain), spf.result),
+        tuple([RecordedIdentifier(one.domain, one.result, one.selector, one.problem) for one in dkim]),
         None if override is None else RecordedOverride(override.type, safe(override.by), safe(override.reason)),
         NO_ANSWERS if evidence is None else msgspec.Raw(evidence.json),
     )
 
 
-def result_again(record: RecordedDmarc | None) -> DmarcResult | None:
-    """The result, evaluated again on the answers it had."""
-    if record is None:
-        return None
+def authentication_again(record: RecordedDmarc) -> Authentication:
+    """The results: of signatures as they were, as the body is not kept; of DMARC, evaluated again on the answers it
+    had."""
     answers = {
         Question(name, kind): Answer(Status(status), tuple(records), ttl)
         for name, kind, status, ttl, records in ANSWERS.decode(record.answers)
     }
     author = Author(cast(Kind, record.author), record.authors, record.author_problem)
     spf = None if record.spf is None else _authenticated(record.spf)
-    return replay(evaluate_author(author, spf, [_authenticated(one) for one in record.dkim]), answers)
+    dmarc = replay(evaluate_author(author, spf, [_authenticated(one) for one in record.dkim]), answers)
+    dkim = [
+        DkimResult(cast(ResultWord, one.result), one.domain, one.selector, problem=one.problem) for one in record.dkim
+    ]
+    return Authentication(tuple(dkim), dmarc)
 
 
-def override_again(record: RecordedDmarc | None) -> Override | None:
+def override_again(record: RecordedDmarc) -> Override | None:
     """The override that was in force."""
-    if record is None or record.override is None:
+    if record.override is None:
         return None
     return Override(cast(OverrideType, record.override.type), record.override.by, record.override.reason)
 
 
 def _shown(text: str | None) -> str | None:
     return None if text is None else safe(text)
-
-
-def _identifier(one: Authenticated) -> RecordedIdentifier:
-    return RecordedIdentifier(safe(one.domain), one.result, safe(one.selector))
 
 
 def _authenticated(one: RecordedIdentifier) -> Authenticated:

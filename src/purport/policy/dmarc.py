@@ -9,27 +9,20 @@ at all to be obeyed; a message that has one is refused for that (RFC 5322 sectio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from purport.authentication.dmarc.evaluate import evaluate
 from purport.authentication.dmarc.record import Request
-from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
-from purport.dns.lookup import Evaluation
-from purport.mail.header import Header
+from purport.authentication.dmarc.result import DmarcResult
 from purport.mail.reply import reply
 from purport.policy.decision import Rule
-from purport.policy.facts import MailFacts
+from purport.policy.facts import Override
 from purport.policy.submitter import Verdict
 
 RULE: Final = "dmarc"
 AUTHOR: Final = "one-author"
 UNAVAILABLE: Final = reply(450, "4.4.3", "DMARC check is temporarily unavailable")  # 4yz: RFC 9989 section 7.2
 PROBLEM_LIMIT: Final = 200  # characters of a problem in a reply, whose line has 512 octets
-
-# RFC 9990 names the reasons for which a receiver leaves a policy; reports to the domain's owner carry them.
-OverrideType = Literal["local_policy", "mailing_list", "other", "trusted_forwarder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +35,6 @@ class DmarcPolicy:
 
     on_fail: Literal["tag", "policy"] = "policy"
     on_temperror: Literal["accept", "defer"] = "accept"
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """Why the policy of a domain is not applied to a message that fails: who says so (the domain of a trusted sealer,
-    the name of a setting), and why, in words."""
-
-    type: OverrideType
-    by: str
-    reason: str = ""
-
-
-def dmarc_facts(mail: MailFacts, header: Header, dkim: Sequence[Authenticated]) -> Evaluation[DmarcResult | None]:
-    """What DMARC finds about a message; None of a client of whom nothing is asked (it logged in, or is ours). `header`
-    is as it came, `dkim` what was found about each of its signatures."""
-    if mail.spf is None:
-        return None
-    return (yield from evaluate(header, spf_identity(mail.spf), dkim))
 
 
 def may_come(policy: DmarcPolicy, result: DmarcResult | None, override: Override | None = None) -> Verdict:

@@ -32,12 +32,12 @@ def evaluate(header: Header, spf: Authenticated | None, dkim: Sequence[Authentic
 
 
 def evaluate_author(
-    author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated]
+    author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated], walks: Walks | None = None
 ) -> Evaluation[DmarcResult]:
-    """The result for an author; of several domains the one that decides."""
+    """The result for an author; of several domains the one that decides. `walks` may have asked something already."""
     if author.kind != "named":
         return DmarcResult("none" if author.kind == "absent" else "permerror", author, problem=author.problem)
-    walks = Walks()
+    walks = walks or Walks()
     results: list[DmarcResult] = []
     for walk in (yield from walks.walk(author.domains)):
         results.append((yield from _for_domain(walks, author, walk, spf, dkim)))
@@ -47,13 +47,6 @@ def evaluate_author(
         why = f"; {result.problem}" if result.problem else ""
         result = replace(result, problem=f"several authors: {told}{why}")
     return replace(result, evidence=Answers(tuple(walks.answers.items())))
-
-
-def ask_ahead(author: Author) -> Evaluation[None]:
-    """Ask what `evaluate_author` will ask first, as soon as the header is there: its answers are known, then, when the
-    last octet of the body has been checked."""
-    if author.kind == "named":
-        yield from Walks().walk(author.domains)
 
 
 def _for_domain(
