@@ -1,0 +1,73 @@
+"""What the octets of a message prove: its signatures, and what the domain of its author says about those without.
+
+The body is hashed while it comes; the keys and the author's policy are asked for at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+from purport.authentication.dkim.body import BodyForm, BodyHashes, MessageHasher
+from purport.authentication.dkim.result import DkimResult
+from purport.authentication.dkim.signature import Signature, signatures
+from purport.authentication.dkim.verify import verify
+from purport.authentication.dmarc.author import author_of
+from purport.authentication.dmarc.evaluate import evaluate_author
+from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
+from purport.authentication.dmarc.tree_walk import Walks
+from purport.authentication.spf.result import SpfResult
+from purport.dns.lookup import Evaluation, together
+from purport.mail.header import Header
+
+
+@final
+class MessageReader:
+    """A message while it comes: its header as soon as that is there, and the hashes that its signatures ask for."""
+
+    __slots__ = ("_hasher", "signatures")
+
+    def __init__(self) -> None:
+        self.signatures: tuple[Signature, ...] = ()
+        self._hasher = MessageHasher(self._forms)
+
+    @property
+    def header(self) -> Header | None:
+        """The header, once its end has come."""
+        return self._hasher.header
+
+    def update(self, octets: bytes) -> None:
+        """The next piece of the message, whatever way it is cut."""
+        self._hasher.update(octets)
+
+    def finish(self) -> BodyHashes:
+        """The hashes of the body. Once, at the end."""
+        return self._hasher.finish()
+
+    def _forms(self, header: Header) -> Iterable[BodyForm]:
+        self.signatures = signatures(header)
+        return [signature.form for signature in self.signatures if signature.result is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The results for a message: of each signature, and of DMARC."""
+
+    dkim: tuple[DkimResult, ...]
+    dmarc: DmarcResult
+
+
+def authenticate(
+    header: Header, found: tuple[Signature, ...], hashes: BodyHashes, spf: SpfResult | None, now: float
+) -> Evaluation[Authentication]:
+    """The results for a message that came whole: `found` are its signatures, `hashes` those of its body, `spf` what SPF
+    said of its reverse-path. `now` is in seconds since 1970."""
+    author = author_of(header)
+    walks = Walks()
+    dkim, _ = yield from together(verify(found, header, hashes, now), walks.walk(author.domains))
+    # A signature with a key that is only tried out (t=y) counts too where it holds: keys are left so by mistake, and
+    # RFC 6376 section 3.6.1 is there to spare their domains, not to have their mail refused.
+    identifiers = [Authenticated(one.domain, one.result, one.selector) for one in dkim]
+    dmarc = yield from evaluate_author(author, spf_identity(spf), identifiers, walks)
+    return Authentication(dkim, dmarc)
