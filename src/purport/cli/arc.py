@@ -22,7 +22,7 @@ from purport.mail.text import safe
 
 if TYPE_CHECKING:
     from purport.authentication.arc.result import ArcResult, Hop
-    from purport.authentication.arc.trust import Override
+    from purport.authentication.arc.trust import Testimony
     from purport.authentication.authres.results import MethodResult
     from purport.dns.lookup import Evaluation
 
@@ -52,11 +52,11 @@ def verify(file: str, trust: tuple[str, ...], zone: str | None, as_json: bool, c
 
     settings = None if zone is not None else settings_if_any(config)
     result = evaluate(evaluation(read_input(file)), zone, settings)
-    override = vouched(result, trust)
+    testimony = vouched(result, trust)
     if as_json:
-        click.echo(json.dumps(as_object(file, result, override)))
+        click.echo(json.dumps(as_object(file, result, testimony)))
     else:
-        show(result, override)
+        show(result, testimony)
     raise click.exceptions.Exit(CODES[result.result])
 
 
@@ -74,7 +74,7 @@ def evaluation(octets: bytes) -> Evaluation[ArcResult]:
     return validate(header, hashes, time.time())
 
 
-def as_object(file: str, result: ArcResult, override: Override | None) -> dict[str, object]:
+def as_object(file: str, result: ArcResult, testimony: Testimony | None) -> dict[str, object]:
     """A result as JSON has it."""
     return {
         "file": file,
@@ -83,7 +83,7 @@ def as_object(file: str, result: ArcResult, override: Override | None) -> dict[s
         "oldest_pass": result.oldest_pass,
         "problem": result.problem or None,
         "hops": [hop_as_object(hop) for hop in result.hops],
-        "vouched": None if override is None else {"sealer": override.sealer, "instance": override.instance},
+        "vouched": None if testimony is None else {"sealer": testimony.sealer, "instance": testimony.instance},
     }
 
 
@@ -105,7 +105,7 @@ def result_as_object(result: MethodResult) -> dict[str, object]:
     return {"method": result.method, "result": result.result, "reason": result.reason, "properties": properties}
 
 
-def show(result: ArcResult, override: Override | None) -> None:
+def show(result: ArcResult, testimony: Testimony | None) -> None:
     """A result for people."""
     terminal = sys.stdout.isatty()
     click.secho(result.result, fg=COLOURS[result.result] if terminal else None, bold=terminal)
@@ -116,8 +116,8 @@ def show(result: ArcResult, override: Override | None) -> None:
             click.echo(safe(f"  {hop.instance} {hop.sealer}: {said(hop)}"))
     elif result.problem:
         click.echo(safe(result.problem))
-    if override is not None:
-        click.echo(safe(override.reason))
+    if testimony is not None:
+        click.echo(safe(testimony.reason))
 
 
 def said(hop: Hop) -> str:

@@ -23,16 +23,16 @@ def changed(octets: bytes) -> bytes:
 
 def test_a_trusted_sealer_says_what_the_message_was() -> None:
     chain = validated(sealed(sealed(MESSAGE, A, DMARC_PASS), B, DMARC_FAIL, change=changed), ALL)
-    override = vouched(chain, {A, B})
-    assert override is not None
-    assert (override.sealer, override.instance) == (A, 1)
-    assert override.dmarc == (DMARC_PASS,)
-    assert override.spf == override.dkim == ()
-    assert override.dmarc_passed("EXAMPLE.com")
-    assert not override.dmarc_passed("bank.example")
-    assert not override.dmarc_passed("")
-    assert override.reason == "trusted ARC sealer a.example (i=1) found pass"
-    assert override.comment == (
+    testimony = vouched(chain, {A, B})
+    assert testimony is not None
+    assert (testimony.sealer, testimony.instance) == (A, 1)
+    assert testimony.dmarc == (DMARC_PASS,)
+    assert testimony.spf == testimony.dkim == ()
+    assert testimony.dmarc_passed("EXAMPLE.com")
+    assert not testimony.dmarc_passed("bank.example")
+    assert not testimony.dmarc_passed("")
+    assert testimony.reason == "trusted ARC sealer a.example (i=1) found pass"
+    assert testimony.comment == (
         "arc=pass as[2].d=b.example as[2].s=s1 as[1].d=a.example as[1].s=s1 remote-ip[1]=192.0.2.1"
     )
 
@@ -64,18 +64,18 @@ def test_s17_somebody_who_is_not_trusted_puts_nothing_under_the_words_of_who_is(
 
 def test_the_newest_trusted_one_counts_where_an_older_one_does_not() -> None:
     chain = validated(sealed(sealed(MESSAGE, C, DMARC_PASS), B, DMARC_FAIL, change=changed), ALL)
-    override = vouched(chain, {B})
-    assert override is not None
-    assert (override.sealer, override.dmarc) == (B, (DMARC_FAIL,))
-    assert not override.dmarc_passed("example.com")
+    testimony = vouched(chain, {B})
+    assert testimony is not None
+    assert (testimony.sealer, testimony.dmarc) == (B, (DMARC_FAIL,))
+    assert not testimony.dmarc_passed("example.com")
 
 
 def test_the_word_of_one_that_cannot_be_read_does_not_count() -> None:
     chain = validated(sealed(sealed(MESSAGE, A, DMARC_PASS), B), ALL)
     unread = replace(chain, hops=(replace(chain.hops[0], said=None), chain.hops[1]))
-    override = vouched(unread, {A, B})
-    assert override is not None
-    assert override.sealer == B
+    testimony = vouched(unread, {A, B})
+    assert testimony is not None
+    assert testimony.sealer == B
 
 
 def test_a_from_that_was_not_signed_is_nobodys() -> None:
@@ -102,7 +102,7 @@ def test_a_from_that_was_not_signed_is_nobodys() -> None:
 
 def test_what_a_first_sealer_says_of_an_address_is_one_or_is_left_out() -> None:
     odd = MethodResult("arc", "none", properties=(("smtp", "remote-ip", "192.0.2.1 as[1].d=bank.example"),))
-    override = vouched(validated(sealed(MESSAGE, A, odd), ALL), {A})
-    assert override is not None
-    assert override.comment == "arc=pass as[1].d=a.example as[1].s=s1 remote-ip[1]=192.0.2.1"
-    assert override.reason == "trusted ARC sealer a.example (i=1) found no DMARC result"
+    testimony = vouched(validated(sealed(MESSAGE, A, odd), ALL), {A})
+    assert testimony is not None
+    assert testimony.comment == "arc=pass as[1].d=a.example as[1].s=s1 remote-ip[1]=192.0.2.1"
+    assert testimony.reason == "trusted ARC sealer a.example (i=1) found no DMARC result"

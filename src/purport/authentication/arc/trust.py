@@ -17,9 +17,9 @@ from purport.mail.domain import normal_domain
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
-    """What a trusted sealer found when the message came to it. `comment` is for the policy_evaluated/reason of an
-    aggregate report, of type local_policy (RFC 8617 section 7.2.2)."""
+class Testimony:
+    """What a trusted sealer found when the message came to it. `comment` says by which seals that is known, as reports
+    to the owner of the author's domain have it (RFC 8617 section 7.2.2)."""
 
     sealer: str
     instance: int
@@ -42,7 +42,7 @@ class Override:
         return self.said.of("dmarc")
 
     def dmarc_passed(self, author_domain: str) -> bool:
-        """Whether it saw DMARC pass for this domain, by name: an override for another author is none."""
+        """Whether it saw DMARC pass for this domain, by name: what it says of another author is no help."""
         wanted = normal_domain(author_domain)
         return any(
             result.result == "pass" and normal_domain(result.value("header", "from") or "") == wanted
@@ -51,12 +51,12 @@ class Override:
 
     @property
     def reason(self) -> str:
-        """For reason= of our own DMARC result (RFC 8601 section 2.2)."""
+        """What is taken from it, in words."""
         found = "/".join(result.result for result in self.dmarc) or "no DMARC result"
         return f"trusted ARC sealer {self.sealer} (i={self.instance}) found {found}"
 
 
-def vouched(chain: ArcResult, trusted: Collection[str]) -> Override | None:
+def vouched(chain: ArcResult, trusted: Collection[str]) -> Testimony | None:
     """What the oldest sealer whose word counts found; None where there is none. `trusted` are domains (d= of seals)
     that we take at their word, and nobody else is: not their subdomains either.
 
@@ -65,12 +65,12 @@ def vouched(chain: ArcResult, trusted: Collection[str]) -> Override | None:
     if chain.result != "pass" or not chain.hops or not chain.hops[-1].covers_from:
         return None
     domains = {normal_domain(domain) for domain in trusted}
-    found: Override | None = None
+    found: Testimony | None = None
     all_trusted = True
     for hop in reversed(chain.hops):
         is_trusted = hop.sealer in domains
         if is_trusted and hop.said is not None and (all_trusted or (hop.intact and hop.covers_from)):
-            found = Override(hop.sealer, hop.instance, hop.said, _comment(chain))
+            found = Testimony(hop.sealer, hop.instance, hop.said, _comment(chain))
         all_trusted = all_trusted and is_trusted
     return found
 
