@@ -50,7 +50,7 @@ def test_a_chain_that_failed_vouches_for_nothing() -> None:
     assert vouched(validated(MESSAGE, ALL), {A}) is None
 
 
-def test_s17_somebody_who_is_not_trusted_puts_nothing_under_the_words_of_who_is() -> None:
+def test_somebody_who_is_not_trusted_puts_nothing_under_the_words_of_who_is() -> None:
     """A takes part in a list; C takes a message that A sealed, writes another one under it, and seals that."""
     taken = sealed(MESSAGE, A, DMARC_PASS)
     forged = sealed(taken, C, change=lambda octets: octets.replace(b"Hi,  all.", b"Buy this."))
