@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from purport.authentication.authres.results import MethodResult
+from purport.authentication.arc.result import NO_CHAIN, ArcResult, Hop
+from purport.authentication.authres.results import AuthenticationResults, MethodResult
 from purport.authentication.authres.writer import field
-from purport.authentication.methods import auth, iprev, reported, sender_id, spf
+from purport.authentication.dkim.result import DkimResult
+from purport.authentication.methods import arc, auth, dkim, iprev, reported, sender_id, spf
 from purport.authentication.sender_id.check import check_sender_id
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.check_host import check_host
@@ -102,3 +104,30 @@ def test_our_field_has_a_stable_order() -> None:
         b" sender-id=pass header.from=example.com;\r\n"
         b" x-own=pass\r\n"
     )
+
+
+def test_dkim_names_each_signature_and_a_local_part_where_it_holds() -> None:
+    good = DkimResult("pass", "example.com", "s1", "alice@example.com", "rsa-sha256", 2048, b="AbCdEfGh")
+    bad = DkimResult(
+        "fail", "example.com", "s2", "alice@example.com", "ed25519-sha256", 256, True, "the body was changed"
+    )
+    said = dkim([good, bad])
+    assert field(AuthenticationResults("mx.example", said)) == (
+        b"Authentication-Results: mx.example;\r\n"
+        b" dkim=pass (2048-bit key) header.d=example.com header.i=alice@example.com\r\n"
+        b" header.a=rsa-sha256 header.s=s1 header.b=AbCdEfGh;\r\n"
+        b' dkim=fail (256-bit key, testing) reason="the body was changed"\r\n'
+        b" header.d=example.com header.i=@example.com header.a=ed25519-sha256\r\n"
+        b" header.s=s2\r\n"
+    )
+    assert dkim([]) == (MethodResult("dkim", "none"),)
+
+
+def test_arc_names_the_last_sealer_and_since_when_nothing_was_changed() -> None:
+    hops = (Hop(1, "a.example", "s1", None), Hop(2, "b.example", "s1", None))
+    assert arc(ArcResult("pass", 2, hops, 2), "2001:db8::1") == MethodResult(
+        "arc", "pass", "", (("smtp", "remote-ip", "2001:db8::1"), ("header", "oldest-pass", "2")), "i=2 b.example"
+    )
+    failed = arc(ArcResult("fail", 2, problem="the seal of a.example does not fit"), "192.0.2.1")
+    assert (failed.reason, failed.value("header", "oldest-pass")) == ("the seal of a.example does not fit", None)
+    assert arc(NO_CHAIN, "192.0.2.1").result == "none"

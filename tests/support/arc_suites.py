@@ -36,7 +36,8 @@ def cases(path: Path) -> list[Any]:
         if not document:
             continue
         answers = {
-            Question(name, "TXT"): Answer(Status.FOUND, (record,)) for name, record in document["txt-records"].items()
+            Question(name, "TXT"): Answer(Status.FOUND, (record.replace("\n", ""),))
+            for name, record in document["txt-records"].items()
         }
         for name, test in document["tests"].items():
             message = test["message"].replace("\n", "\r\n").encode()

@@ -1,4 +1,5 @@
-"""What the octets of a message prove: its signatures, and what the domain of its author says about those without.
+"""What the octets of a message prove: its signatures, what the domain of its author says about those without, and the
+chain of those who passed it on.
 
 The body is hashed while it comes; the keys and the author's policy are asked for at once.
 """
@@ -9,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
+from purport.authentication.arc.chain import validate
+from purport.authentication.arc.result import NO_CHAIN, ArcResult
+from purport.authentication.arc.sets import body_forms
 from purport.authentication.dkim.body import BodyForm, BodyHashes, MessageHasher
 from purport.authentication.dkim.result import DkimResult
 from purport.authentication.dkim.signature import Signature, signatures
@@ -47,15 +51,17 @@ class MessageReader:
 
     def _forms(self, header: Header) -> Iterable[BodyForm]:
         self.signatures = signatures(header)
-        return [signature.form for signature in self.signatures if signature.result is None]
+        forms = [signature.form for signature in self.signatures if signature.result is None]
+        return [*forms, *body_forms(header)]
 
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """The results for a message: of each signature, and of DMARC."""
+    """The results for a message: of each signature, of DMARC, and of the chain of those who passed it on."""
 
     dkim: tuple[DkimResult, ...]
     dmarc: DmarcResult
+    arc: ArcResult = NO_CHAIN
 
 
 def authenticate(
@@ -65,9 +71,11 @@ def authenticate(
     said of its reverse-path. `now` is in seconds since 1970."""
     author = author_of(header)
     walks = Walks()
-    dkim, _ = yield from together(verify(found, header, hashes, now), walks.walk(author.domains))
+    dkim, _, arc = yield from together(
+        verify(found, header, hashes, now), walks.walk(author.domains), validate(header, hashes, now)
+    )
     # A signature with a key that is only tried out (t=y) counts too where it holds: keys are left so by mistake, and
     # RFC 6376 section 3.6.1 is there to spare their domains, not to have their mail refused.
     identifiers = [Authenticated(one.domain, one.result, one.selector) for one in dkim]
     dmarc = yield from evaluate_author(author, spf_identity(spf), identifiers, walks)
-    return Authentication(dkim, dmarc)
+    return Authentication(dkim, dmarc, arc)

@@ -46,14 +46,15 @@ def payload(said: AuthenticationResults, *, utf8: bool = False) -> list[str]:
 
 
 def folded(name: str, pieces: list[str]) -> bytes:
-    """A field of pieces: lines of 78 octets where its words allow that, and never of more than 998."""
+    """A field of pieces: lines of 78 octets where its words allow that, and never of more than 998. Where a line begins
+    with a piece that has no space at its start, it gets one."""
     lines: list[bytes] = []
     line = name.encode("ascii")
     for piece in pieces:
         octets = piece.lstrip("\n").encode("utf-8")
-        if piece.startswith("\n") or (piece.startswith(" ") and len(line) + len(octets) > LINE and line.strip()):
+        if piece.startswith("\n") or len(line) + len(octets) > LINE:
             lines.append(line)
-            line = b""
+            line = b"" if octets.startswith(b" ") else b" "
         line += octets
     return b"\r\n".join((*lines, line, b""))
 
