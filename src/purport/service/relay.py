@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
+from purport.authentication.dkim.body import MessageHasher
+from purport.authentication.dkim.sign import FORM
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
@@ -32,6 +35,7 @@ from purport.policy.login import Login
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
+from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
@@ -109,6 +113,7 @@ class Front:
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
+    signer: Signer = NO_SIGNER  # signs what users submit
     takes_mail: bool = True  # else everybody is told so and let go
 
 
@@ -657,7 +662,7 @@ class Connection(asyncio.Protocol):
         return replies.RECIPIENT_OK
 
     def _data(self) -> Reply:
-        self._open.spool = self._relay.house.store.spool()
+        self._spool(self._open)
         return replies.START_MAIL_INPUT
 
     def _spool(self, transaction: Transaction) -> Spool:
@@ -665,6 +670,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
+            if self._front.signer and self._client.login is not None:
+                transaction.hasher = MessageHasher(lambda _: (FORM,))
         return spool
 
     def _take(self, octets: bytes) -> None:
@@ -674,6 +681,8 @@ class Connection(asyncio.Protocol):
         if transaction.fault is not None:
             return
         spool = self._spool(transaction)
+        if transaction.hasher is not None:  # while it arrives: nobody waits for a large body at its end
+            transaction.hasher.update(octets)
         try:
             spool.write(octets)
         except NotStored as error:
@@ -808,7 +817,8 @@ class Connection(asyncio.Protocol):
             cipher=client.cipher,
             priority=transaction.asked,
         )
-        trace += transaction.added  # below our trace fields: it belongs to the message
+        # Below our trace fields: they belong to the message.
+        trace += self._signatures(transaction, header) + transaction.added
         transaction.spool = None
         return QueuedMessage(
             transaction.queue_id,
@@ -824,6 +834,16 @@ class Connection(asyncio.Protocol):
             transaction.priority,
             transaction.release_at,
         )
+
+    def _signatures(self, transaction: Transaction, header: Header) -> bytes:
+        """Our signatures of a submission (RFC 6376), made when nothing in it changes any more."""
+        hasher, login = transaction.hasher, self._client.login
+        if hasher is None or login is None:
+            return b""
+        author = signed_author(login, header)
+        if author is None:
+            return b""
+        return self._front.signer.fields(author, header, hasher.finish(), transaction.arrived_at)
 
     # The end of a transaction
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, final
 
+from purport.authentication.dkim.body import MessageHasher
 from purport.ledger.record import RecordedPolicy, RecordedRecipient, Word, encode, printable, record
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog, client_text, escaped, login_text, path
@@ -34,6 +35,7 @@ class Transaction:
         "asked",
         "facts",
         "fault",
+        "hasher",
         "header",
         "mail",
         "message",
@@ -64,6 +66,7 @@ class Transaction:
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.added = b""  # fields that a submission lacked
+        self.hasher: MessageHasher | None = None  # of its body, where it is to be signed
         self.size = 0  # octets of the message
         self.searched = 0  # octets in which the end of the header is not; for a message in chunks
         self.header: Header | None = None
