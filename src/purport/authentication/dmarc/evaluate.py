@@ -9,8 +9,9 @@ but could belong to the same organization, a third only where a message fails an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from purport.authentication.dmarc.alignment import Undetermined, align
 from purport.authentication.dmarc.author import Author, author_of
@@ -32,17 +33,18 @@ def evaluate(header: Header, spf: Authenticated | None, dkim: Sequence[Authentic
 
 
 def evaluate_author(
-    author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated]
+    author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated], walks: Walks | None = None
 ) -> Evaluation[DmarcResult]:
-    """The result for an author; of several domains the one that decides."""
+    """The result for an author; of several domains the one that decides. `walks` may have asked something already."""
     if author.kind != "named":
         return DmarcResult("none" if author.kind == "absent" else "permerror", author, problem=author.problem)
-    walks = Walks()
+    walks = walks or Walks()
     results: list[DmarcResult] = []
     for walk in (yield from walks.walk(author.domains)):
         results.append((yield from _for_domain(walks, author, walk, spf, dkim)))
-    result = min(results, key=_rank)
+    result = results[0]
     if len(results) > 1:
+        result = min(results, key=_rank)
         told = ", ".join(f"{one.author_domain} {one.result}" for one in results)
         why = f"; {result.problem}" if result.problem else ""
         result = replace(result, problem=f"several authors: {told}{why}")
