@@ -154,7 +154,16 @@ class Server:
         self._reporting = Reporting(
             state,
             resolver=self._resolver,
-            outbox=Outbox(settings.hostname, routes, schedule, self._store, ids.next, self._submit, time.time),
+            outbox=Outbox(
+                settings.hostname,
+                routes,
+                schedule,
+                self._store,
+                ids.next,
+                self._submit,
+                time.time,
+                lambda: self._signer,
+            ),
             tls=make_submitter(settings, settings.tls_report) if settings.tls_report.send else None,
             dmarc=make_submitter(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
             note=log.notice,
@@ -194,6 +203,7 @@ class Server:
             throttle=Throttle(),
             look=self._deliverer.look,
             clock=time.time,
+            report_dmarc=self._reporting.report_dmarc,
         )
         self._pepper = pepper_in(state / "pepper")
         self._threads = Threads()

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from purport.authentication.dkim.signer import NO_SIGNER
 from purport.dns.lookup import Answer, Question
 from purport.dns.zone import StaticResolver, ZoneData
 from purport.reporting import standing
@@ -20,9 +21,10 @@ from purport.reporting.post import Poster
 from purport.reporting.standing import Standing
 from support.certificates import Authority
 from support.delivery_house import House
+from support.dkim_suites import check, crlf
 from support.dmarc_rows import FAILED, PASSED, of_domain
 from support.https_receiver import https_receiver
-from support.reporting import DAY, NEXT_DAY, SIGNATURE, Round, failed, succeeded
+from support.reporting import DAY, KEYS, NEXT_DAY, Round, failed, succeeded
 from support.scripted_server import ScriptedServer, on_loop
 
 DUE = NEXT_DAY + 14_400.0
@@ -54,7 +56,9 @@ async def test_a_report_arrives_in_a_maildir_and_can_be_read(tmp_path: Path) -> 
             await house.told("delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir", "removed")
             await current.sender.send_due()
         (octets,) = house.mail("bob")
-    assert SIGNATURE in octets.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")
+    (signature,) = check(crlf(octets), KEYS, DUE)
+    assert (signature.result, signature.domain) == ("pass", "mx.company.com.example")
+    assert {"tls-report-domain", "tls-report-submitter", "tls-required"} <= set(signature.covered)
     message = email.message_from_bytes(octets, policy=email.policy.default)
     assert message["Return-Path"] == "<tls-reports@mx.company.com.example>"
     assert message["From"].addresses[0].addr_spec == "tls-reports@mx.company.com.example"
@@ -90,7 +94,7 @@ async def test_a_report_goes_by_https_with_the_type_of_section_5_4(tmp_path: Pat
         async with (
             ScriptedServer() as server,
             House(tmp_path, server) as house,
-            Round(tmp_path, house, resolver, poster=poster, sign=None) as current,
+            Round(tmp_path, house, resolver, poster=poster, signer=NO_SIGNER) as current,
         ):
             current.tally.add(failed())
             await current.sender.flush()
@@ -115,7 +119,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_one_that_took_it_is_enou
         async with (
             ScriptedServer() as server,
             House(tmp_path, server) as house,
-            Round(tmp_path, house, resolver, poster=poster, sign=None, chance=0.0) as current,
+            Round(tmp_path, house, resolver, poster=poster, signer=NO_SIGNER, chance=0.0) as current,
         ):
             current.tally.add(failed())
             await current.sender.flush()
@@ -283,7 +287,7 @@ async def test_an_aggregate_report_arrives_in_a_maildir_and_can_be_read(tmp_path
     )
     row = of_domain("author.example", FAILED, "mailto:bob@company.com.example", "mailto:victim@elsewhere.example")
     async with ScriptedServer() as server, House(tmp_path, server) as house:
-        async with Round(tmp_path, house, resolver, sign=None) as current:
+        async with Round(tmp_path, house, resolver, signer=NO_SIGNER) as current:
             for _ in range(3):
                 current.rows.add(row)
             current.rows.add(of_domain("author.example", PASSED, *row.policy.rua))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from purport.authentication.dkim.signer import DomainKey, Signer
 from purport.delivery.tls_outcome import TlsOutcome
 from purport.dns.lookup import Resolver
 from purport.mail.address import Mailbox
@@ -12,7 +13,7 @@ from purport.reporting.database import ReportDatabase
 from purport.reporting.dmarc import counts as dmarc_counts
 from purport.reporting.dmarc.kind import DmarcReports
 from purport.reporting.dmarc.row import DmarcRow
-from purport.reporting.outbox import Outbox, Sign
+from purport.reporting.outbox import Outbox
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
 from purport.reporting.submitter import Submitter
@@ -20,12 +21,14 @@ from purport.reporting.tally import Tally
 from purport.reporting.tls import counts
 from purport.reporting.tls.kind import TlsReports
 from support.delivery_house import HOSTNAME, House
+from support.dkim_keys import ed25519_key, zone
 
 DAY = 20780  # 2026-11-23
 NOON = DAY * 86400 + 43200.0
 NEXT_DAY = (DAY + 1) * 86400.0
 SUBMITTER = Submitter("Company", Mailbox("postmaster", HOSTNAME), Mailbox("tls-reports", HOSTNAME))
-SIGNATURE = b"DKIM-Signature: v=1; d=mx.company.com.example\r\n"
+SIGNER = Signer([DomainKey(HOSTNAME, "s1", ed25519_key())])
+KEYS = zone(ed25519_key(), "s1", HOSTNAME)
 
 
 def succeeded(domain: str = "example.com") -> TlsOutcome:
@@ -38,11 +41,6 @@ def failed(
     return TlsOutcome("no-policy-found", domain, (), (), result, host, "192.0.2.25", "192.0.2.1", reason)
 
 
-def signed(octets: bytes, domain: str) -> bytes:
-    """A signature for our own domain alone."""
-    return SIGNATURE if domain == HOSTNAME else b""
-
-
 class Round:
     """A sender over the database of a folder; `house` is where its mail goes."""
 
@@ -52,7 +50,7 @@ class Round:
         house: House,
         resolver: Resolver,
         *,
-        sign: Sign | None = signed,
+        signer: Signer = SIGNER,
         poster: Poster | None = None,
         chance: float = 0.5,
     ) -> None:
@@ -81,7 +79,7 @@ class Round:
                 house.ids.next,
                 house.deliverer.submit,
                 lambda: house.now,
-                sign,
+                lambda: signer,
             ),
             poster=poster or Poster(resolver),
             note=self.notes.append,

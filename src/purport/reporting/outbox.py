@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from purport.authentication.dkim.signer import Signer, no_signer, signatures
 from purport.delivery.route import Routes
 from purport.mail.address import Mailbox
 from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.reporting.document import Document, mail
-
-# The header fields that sign a message of ours for a domain, to stand on top of it; empty where there is no key for it.
-Sign = Callable[[bytes, str], bytes]
 
 NEVER = Parameters((("NOTIFY", b"NEVER"),))  # a report that is not delivered is of no interest to a mailbox
 
@@ -34,7 +32,7 @@ class Outbox:
     new_id: Callable[[], str]
     submit: Callable[[QueuedMessage], None]
     clock: Callable[[], float]
-    sign: Sign | None = None
+    signer: Callable[[], Signer] = no_signer  # the one of now: keys may change while we run
 
     async def send(
         self, document: Document, *, sender: Mailbox, recipients: Sequence[Mailbox], signed: bool
@@ -43,7 +41,7 @@ class Outbox:
         NotStored."""
         queue_id, now = self.new_id(), self.clock()
         octets = mail(document, sender=sender, recipients=recipients, message_id=f"{queue_id}@{self.hostname}", now=now)
-        signature = b"" if self.sign is None else self.sign(octets, sender.domain)
+        signature = signatures(self.signer(), sender, octets, now)
         if signed and not signature:
             raise Unsigned(f"there is no DKIM key for {sender.domain}")
         spool = self.store.spool()
