@@ -41,6 +41,7 @@ from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.reporting.dmarc.row import DmarcRow, row_of_message
 from purport.service.holding import Holding, HoldingLimits
 from purport.service.login import Exchange, LoginDesk, Turn
 from purport.service.throttle import Throttle
@@ -137,6 +138,7 @@ class House:
     throttle: Throttle
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
+    report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain
 
 
 @final
@@ -775,6 +777,8 @@ class Connection(asyncio.Protocol):
         decision = self._front.policy.at_message(facts, header, unprotected(transaction))
         transaction.rules += decision.rules
         if decision.reply is not None:
+            if not decision.reply.transient:  # else it comes again, and is counted then
+                self._count(facts)
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
         message = self._queued(transaction, spool, header, facts)
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
@@ -785,6 +789,7 @@ class Connection(asyncio.Protocol):
             self._transaction = None
             if error is None:
                 chronicle.stored(transaction, self._client)
+                self._count(facts)
                 if message.release_at:
                     house.holding.add(message.release_at, message.reverse_path)
                     house.look(message)
@@ -796,6 +801,12 @@ class Connection(asyncio.Protocol):
 
         house.store.accept(message, stored)
         return None
+
+    def _count(self, facts: MessageFacts) -> None:
+        """Count what DMARC found, for the owner of the domain."""
+        row = row_of_message(self._front.policy.dmarc, facts)
+        if row is not None:
+            self._relay.house.report_dmarc(row)
 
     def _queued(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> QueuedMessage:
         relay, front, client = self._relay, self._front, self._client

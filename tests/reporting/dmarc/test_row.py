@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from purport.authentication.dkim.result import DkimResult
 from purport.authentication.dmarc.author import Author
 from purport.authentication.dmarc.record import parse
 from purport.authentication.dmarc.result import Alignment, Authenticated, DmarcResult
@@ -9,10 +10,11 @@ from purport.reporting.dmarc.row import DkimCheck, DmarcRow, PublishedPolicy, Sp
 
 RECORD = "v=DMARC1; p=reject; np=none; aspf=s; t=y; rua=mailto:dmarc@example.com!10m; ruf=mailto:x@example.com; fo=1:d"
 SIGNATURES = (
-    Authenticated("broken.example", "fail", "s4"),
-    Authenticated("other.example", "pass", "s3"),
-    Authenticated("example.com", "pass", "s2"),
-    Authenticated("news.example.com", "pass", "s1"),
+    DkimResult("fail", "broken.example", "s4"),
+    DkimResult("pass", "other.example", "s3"),
+    DkimResult("pass", "example.com", "s2"),
+    DkimResult("permerror"),
+    DkimResult("pass", "news.example.com", "s1"),
 )
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from purport.authentication.dmarc.result import Authenticated, DmarcResult
+from purport.authentication.dkim.result import DkimResult
+from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
+from purport.mail.address import Mailbox
+from purport.policy.dmarc import DmarcPolicy, disposition
+from purport.policy.facts import MessageFacts, OverrideType
 
 Disposition = Literal["none", "quarantine", "reject"]
-# RFC 9990 section 3.1.6, without `policy_test_mode`: that one follows from the policy.
-Override = Literal["local_policy", "mailing_list", "other", "trusted_forwarder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class DmarcRow:
     spf: SpfCheck | None = None
     envelope_from: str = ""  # the domain of the reverse-path; empty for a null one
     envelope_to: str = ""  # the domain of the recipients, where that is told
-    override: Override | None = None
+    override: OverrideType | None = None
     comment: str = ""  # on the override
 
 
@@ -71,10 +73,10 @@ def row_of(
     source_ip: str,
     disposition: Disposition,
     spf: Authenticated | None,
-    dkim: Sequence[Authenticated],
+    dkim: Sequence[DkimResult],
     envelope_from: str = "",
     envelope_to: str = "",
-    override: Override | None = None,
+    override: OverrideType | None = None,
     comment: str = "",
 ) -> DmarcRow | None:
     """The row of a message that DMARC was evaluated for; None where there is no policy whose owner wants reports."""
@@ -102,6 +104,7 @@ def row_of(
         tuple(
             DkimCheck(one.domain, one.selector, one.result)
             for one in sorted(dkim, key=lambda one: _weight(one, result))
+            if one.domain  # else the signature says nothing about anybody
         ),
         None if spf is None else SpfCheck(spf.domain, spf.result),
         envelope_from,
@@ -111,7 +114,25 @@ def row_of(
     )
 
 
-def _weight(signature: Authenticated, result: DmarcResult) -> int:
+def row_of_message(policy: DmarcPolicy, facts: MessageFacts) -> DmarcRow | None:
+    """The row of a message whose facts are complete; None where there is nothing to tell, or nobody who wants it."""
+    found = facts.authentication
+    if found is None or found.dmarc is None:
+        return None
+    mail, override = facts.mail, facts.override
+    return row_of(
+        found.dmarc,
+        source_ip=mail.client.address,
+        disposition=disposition(policy, found.dmarc, override),
+        spf=spf_identity(mail.spf),
+        dkim=found.dkim,
+        envelope_from=mail.reverse_path.domain if isinstance(mail.reverse_path, Mailbox) else "",
+        override=None if override is None else override.type,
+        comment="" if override is None else f"{override.by} {override.reason}".strip(),
+    )
+
+
+def _weight(signature: DkimResult, result: DmarcResult) -> int:
     """The order of RFC 9990 section 3.1.3: what passed in strict alignment, in relaxed alignment, in none, the rest."""
     domain = signature.domain.lower()
     if signature.result != "pass":
