@@ -23,4 +23,4 @@ FAILED = replace(PASSED, disposition="quarantine", dkim_aligned=False, dkim=(), 
 
 def of_domain(domain: str, row: DmarcRow = FAILED, *rua: str) -> DmarcRow:
     """The row, but of another domain."""
-    return replace(row, header_from=domain, policy=replace(POLICY, domain=domain, rua=rua or POLICY.rua))
+    return replace(row, header_from=domain, policy=POLICY._replace(domain=domain, rua=rua or POLICY.rua))

@@ -36,7 +36,7 @@ def test_counts_of_a_day_add_up(connection: sqlite3.Connection) -> None:
 
 
 def test_the_policy_that_was_seen_last_is_the_one_that_is_told(connection: sqlite3.Connection) -> None:
-    later = replace(POLICY, p="reject", rua=("mailto:new@example.com",))
+    later = POLICY._replace(p="reject", rua=("mailto:new@example.com",))
     write(connection, DAY, {PASSED: 1})
     write(connection, DAY, {replace(PASSED, policy=later): 1})
     assert policy_of(connection, DAY, "example.com") == later

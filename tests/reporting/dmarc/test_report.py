@@ -113,13 +113,13 @@ def test_the_sample_report() -> None:
     ("policy", "row", "disposition", "reasons"),
     [
         (POLICY, FAILED, "quarantine", ()),
-        (replace(POLICY, p="none"), replace(PASSED, disposition="none"), "none", ()),
-        (replace(POLICY, p="reject"), PASSED, "pass", ()),
+        (POLICY._replace(p="none"), replace(PASSED, disposition="none"), "none", ()),
+        (POLICY._replace(p="reject"), PASSED, "pass", ()),
         # Below the policy domain `sp` decides whether there was anything to be spared.
         (POLICY, replace(PASSED, header_from="news.example.com"), "none", ()),
-        (replace(POLICY, sp=None), replace(PASSED, header_from="news.example.com"), "pass", ()),
+        (POLICY._replace(sp=None), replace(PASSED, header_from="news.example.com"), "pass", ()),
         # Why a message that fails is treated in another way.
-        (replace(POLICY, testing=True), replace(FAILED, disposition="none"), "none", (Reason("policy_test_mode"),)),
+        (POLICY._replace(testing=True), replace(FAILED, disposition="none"), "none", (Reason("policy_test_mode"),)),
         (POLICY, replace(FAILED, disposition="none"), "none", (Reason("local_policy"),)),
         (POLICY, replace(FAILED, disposition="none", comment="a"), "none", (Reason("local_policy", "a"),)),
         (
@@ -130,13 +130,13 @@ def test_the_sample_report() -> None:
         ),
         # np=reject may be what was asked for: whether the domain exists is not known here.
         (
-            replace(POLICY, np="reject"),
+            POLICY._replace(np="reject"),
             replace(FAILED, header_from="missing.example.com", disposition="reject"),
             "reject",
             (),
         ),
         (
-            replace(POLICY, np="reject", testing=True),
+            POLICY._replace(np="reject", testing=True),
             replace(FAILED, header_from="missing.example.com", disposition="quarantine"),
             "quarantine",
             (Reason("policy_test_mode"),),
@@ -158,7 +158,7 @@ def test_a_null_reverse_path_is_an_empty_element() -> None:
 
 
 def test_what_is_wrong_with_a_record_is_told() -> None:
-    octets = xml((PASSED, 1), policy=replace(POLICY, problem="sp=later: not one of none, quarantine, reject"))
+    octets = xml((PASSED, 1), policy=POLICY._replace(problem="sp=later: not one of none, quarantine, reject"))
     assert find(octets, "/report_metadata/error") == ["sp=later: not one of none, quarantine, reject"]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -72,8 +71,7 @@ class Room:
         if not is_domain_name(domain):
             return None
         noted = msgspec.json.encode(
-            replace(
-                policy,
+            policy._replace(
                 domain=domain,
                 rua=tuple(place for place in policy.rua[:PLACES] if len(place) <= PLACE),
                 problem=text(policy.problem),
