@@ -68,7 +68,7 @@ class Round:
             dmarc_counts.KIND, dmarc_counts.write, self.database, clock=lambda: house.now, warn=self.warnings.append
         )
         self.sender = ReportSender(
-            kinds=[TlsReports(SUBMITTER, self.tally), DmarcReports(SUBMITTER, self.rows)],
+            kinds=[TlsReports(SUBMITTER, self.tally.flush), DmarcReports(SUBMITTER, self.rows.flush)],
             database=self.database,
             resolver=resolver,
             outbox=Outbox(

@@ -69,11 +69,11 @@ class Reporting:
         if tls is not None:
             sessions = Tally[TlsOutcome](tls_counts.KIND, tls_counts.write, database, clock=clock, warn=warn)
             self.report_tls = sessions.add
-            kinds.append(TlsReports(tls, sessions))
+            kinds.append(TlsReports(tls, sessions.flush))
         if dmarc is not None:
             messages = Tally[DmarcRow](dmarc_counts.KIND, dmarc_counts.write, database, clock=clock, warn=warn)
             self.report_dmarc = messages.add
-            kinds.append(DmarcReports(dmarc, messages))
+            kinds.append(DmarcReports(dmarc, messages.flush))
         self._sender = ReportSender(
             kinds=kinds,
             database=database,
