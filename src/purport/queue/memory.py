@@ -121,6 +121,10 @@ class MemoryStore:
         """Store a message; its recipients are leased to the caller, unless it is held or released later."""
         self._loop.call_soon(self._step, (message,), (), done)
 
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step."""
+        self._loop.call_soon(self._step, messages, (), done)
+
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """Do what the outcomes say, and store the reports."""
         self._loop.call_soon(self._step, reports, outcomes, done)
