@@ -33,6 +33,7 @@ from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
+from purport.mail.address import Mailbox
 from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
@@ -41,6 +42,7 @@ from purport.parts import (
     make_certificates,
     make_client_contexts,
     make_credentials,
+    make_forwarding,
     make_front,
     make_guard_limits,
     make_pool_settings,
@@ -144,6 +146,8 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
+        self._forwarding = make_forwarding(path, settings)
+        reporter = Reporter(settings.hostname, routes, schedule, self._store, ids.next, self._returns_to)
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -156,7 +160,7 @@ class Server:
                 tls=make_tls_rules(settings),
                 contexts=make_client_contexts(path, settings),
             ),
-            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
+            reporter=reporter,
             schedule=schedule,
             log=Deliveries(log, self._ledger),
             maildirs=state / "maildir",
@@ -172,6 +176,7 @@ class Server:
             holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            expanded=reporter.expanded,
             hasten=self._deliverer.hasten,
             throttle=Throttle(),
             look=self._deliverer.look,
@@ -188,7 +193,7 @@ class Server:
         try:
             desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                front = make_front(self._settings, number, self._certificates, desk)
+                front = make_front(self._settings, number, self._certificates, desk, self._forwarding)
                 relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
@@ -237,18 +242,26 @@ class Server:
                 raise ValueError(f"a change of {', '.join(fixed)} or of an address needs a new start")
             certificates = make_certificates(self._path, settings)
             desk = self._desk(settings)
-            fronts = [make_front(settings, number, certificates, desk) for number in range(len(settings.listener))]
+            forwarding = make_forwarding(self._path, settings)
+            fronts = [
+                make_front(settings, number, certificates, desk, forwarding) for number in range(len(settings.listener))
+            ]
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
         self._certificates = certificates
+        self._forwarding = forwarding
         self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
         for listening, front in zip(self._listening, fronts, strict=True):
             listening.relay.front = front
         self._log.notice("the settings were read again")
+
+    def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
+        """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
+        return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

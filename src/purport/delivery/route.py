@@ -21,6 +21,7 @@ from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 
 MAILDIR: Final = "maildir"
+FAIL: Final = "fail:"  # in place of a next hop: the recipient fails with the reply behind it
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
@@ -65,6 +66,18 @@ class Unroutable(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+def failing(reply: Reply) -> str:
+    """In place of the next hop of a recipient that was accepted with others and cannot be reached: its sender is told
+    as of any other failure."""
+    return f"{FAIL}{reply}"
+
+
+def failure_of(next_hop: str) -> Reply:
+    """The reply that stands in place of a next hop."""
+    code, status, text = next_hop.removeprefix(FAIL).split(" ", 2)
+    return reply(int(code), status, text)
 
 
 def valid_route(route: str) -> bool:

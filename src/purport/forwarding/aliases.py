@@ -176,6 +176,14 @@ def target_of(text: str) -> Target:
     return address_of(bare)
 
 
+def address_in(text: str) -> Mailbox:
+    """The same where no file can be included, as in the settings. Raises ValueError."""
+    found = target_of(text)
+    if isinstance(found, Include):
+        raise ValueError("a list can be included in an alias file only")
+    return found
+
+
 def address_of(text: str) -> Mailbox:
     """An address, or a local part without a domain. Raises ValueError."""
     if "@" not in text:

@@ -13,7 +13,7 @@ from collections.abc import Container, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from purport.mail.address import Mailbox, normal_local_part
+from purport.mail.address import Mailbox, normal_local_part, normal_mailbox
 from purport.mail.domain import normal_domain
 
 DEPTH: Final = 10  # aliases of aliases; people write two or three
@@ -110,7 +110,7 @@ class _Walk:
             return False
         if depth == DEPTH:
             raise CannotExpand(f"more than {DEPTH} aliases lead from one to the next, at last {mailbox}")
-        self.met.add(_key(mailbox))
+        self.met.add(normal_mailbox(mailbox))
         if len(self.met) > ADDRESSES:
             raise CannotExpand(f"more than {ADDRESSES} aliases")
         for target in targets:
@@ -119,17 +119,12 @@ class _Walk:
 
     def _go(self, target: Mailbox, source: Mailbox, depth: int) -> Generator[Mailbox, tuple[Mailbox, ...], None]:
         if normal_domain(target.domain) not in self.forwards.ours:
-            _, found = self.outside.setdefault(_key(source), (source, {}))
+            _, found = self.outside.setdefault(normal_mailbox(source), (source, {}))
             found.setdefault(Mailbox(target.local_part, normal_domain(target.domain)), target)
         else:
-            key = _key(target)
-            final = key == _key(source)
+            key = normal_mailbox(target)
+            final = key == normal_mailbox(source)
             if final or (key not in self.met and not (yield from self.follow(target, depth + 1))):
                 self.mailboxes.setdefault(key, target)
         if len(self.mailboxes) + sum(len(found) for _, found in self.outside.values()) > ADDRESSES:
             raise CannotExpand(f"more than {ADDRESSES} addresses")
-
-
-def _key(mailbox: Mailbox) -> Mailbox:
-    """A mailbox of ours as it is compared."""
-    return Mailbox(normal_local_part(mailbox.local_part), normal_domain(mailbox.domain))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from purport.mail.address import Mailbox, a_label_address
+from purport.mail.address import Mailbox, a_label_address, normal_mailbox
 from purport.mail.fields import single_mailbox
 from purport.mail.header import Field, Header
 
@@ -36,13 +36,16 @@ def sender_field(who: Mailbox) -> bytes:
     return f"Sender: {a_label_address(who)}\r\n".encode()
 
 
-def was_forwarded(header: Header, who: Mailbox, hostname: str) -> bool:
-    """Whether the message has been forwarded for `who` by us before: it goes round in circles. A block that was resent
-    by `who` with a mail program has no Message-ID of ours; where no block is added, Delivered-To tells (as Postfix and
-    qmail have it)."""
-    return any(_is_ours(block, who, hostname) for block in _blocks(header)) or any(
-        field.value == str(who).encode() for field in header.all(DELIVERED_TO)
-    )
+def forwarders_in(header: Header, hostname: str) -> frozenset[Mailbox]:
+    """The mailboxes that the message has been forwarded for before, by us: if it comes to one of them it goes round in
+    circles. A block that somebody resent with a mail program has no Message-ID of ours; where no block is added,
+    Delivered-To tells (as Postfix and qmail have it). Mailboxes are as `normal_mailbox` gives them."""
+    found: set[Mailbox] = set()
+    for block in _blocks(header):
+        found.update(_ours(block, hostname))
+    for field in header.all(DELIVERED_TO):
+        found.update(_named(field))
+    return frozenset(found)
 
 
 def _blocks(header: Header) -> list[list[Field]]:
@@ -56,15 +59,16 @@ def _blocks(header: Header) -> list[list[Field]]:
     return blocks
 
 
-def _is_ours(block: list[Field], who: Mailbox, hostname: str) -> bool:
+def _ours(block: list[Field], hostname: str) -> list[Mailbox]:
+    """Whom a block names that we made."""
     made_here = f"@{hostname}>".encode().lower()
     if not any(field.name == "resent-message-id" and field.value.lower().endswith(made_here) for field in block):
-        return False
-    return any(field.name == FROM and _names(field, who) for field in block)
+        return []
+    return [mailbox for field in block if field.name == FROM for mailbox in _named(field)]
 
 
-def _names(field: Field, who: Mailbox) -> bool:
+def _named(field: Field) -> list[Mailbox]:
     try:
-        return single_mailbox(field.text) == a_label_address(who)
+        return [normal_mailbox(single_mailbox(field.text))]
     except ValueError:
-        return False
+        return []

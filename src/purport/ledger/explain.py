@@ -37,6 +37,7 @@ ADVICE: Final = {
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
     "storage": "The disk of this server could not take the message. The client will try again.",
+    "forwarding-loop": "The mailbox forwards to an address whose mail comes back to it: change one of the two.",
     "hops": "The message goes round in circles: look at its Received fields.",
 }
 
@@ -76,7 +77,12 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     if record.pra is not None:
         yield f"  PRA        {_pra(record.pra)}"
     for recipient in record.recipients:
-        yield f"  recipient  <{recipient.address}>" + (f": {recipient.reply}" if recipient.reply else "")
+        back = f", named as <{recipient.named}>" if recipient.named else ""
+        yield f"  recipient  <{recipient.address}>{back}" + (f": {recipient.reply}" if recipient.reply else "")
+    for forward in record.forwards:
+        yield f"  {forward.id} forwarded for {forward.forwarder} from <{forward.reverse_path}>"
+        for address in forward.recipients:
+            yield f"             to <{address}>"
     if record.message_id:
         yield f"  message    {record.message_id}, {record.size} octets"
     yield "rules, in the order they were asked"

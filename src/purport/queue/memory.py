@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import replace
 from typing import final
 
+from purport.forwarding.mark import forwarder_of
 from purport.mail.address import Mailbox, ReversePath
 from purport.queue.body import MemoryBody
 from purport.queue.operator import (
@@ -332,6 +333,7 @@ class MemoryStore:
             tuple(Listed(str(one.recipient.forward_path), one.recipient.last_reply) for one in kept.values()),
             message.priority,
             release_at,
+            str(forwarder_of(message.parameters) or ""),
         )
 
 
