@@ -31,8 +31,9 @@ class CannotAsk(Exception):
 class LookupCommand:
     """One such program, with the answers of the last seconds."""
 
-    def __init__(self, words: Sequence[str], clock: Callable[[], float]) -> None:
-        """`clock` gives seconds that nobody sets back."""
+    def __init__(self, words: Sequence[str], clock: Callable[[], float], seconds: float = SECONDS) -> None:
+        """`clock` gives seconds that nobody sets back; `seconds` are those that an answer may take."""
+        self._seconds = seconds
         self._words = tuple(words)
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -63,10 +64,10 @@ class LookupCommand:
         except OSError as error:
             raise CannotAsk(f"{self._words[0]}: {error.strerror or error}") from None
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await self._talk(process, question)
         except TimeoutError:
-            raise CannotAsk(f"{self._words[0]}: no answer within {SECONDS:g} s") from None
+            raise CannotAsk(f"{self._words[0]}: no answer within {self._seconds:g} s") from None
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
