@@ -35,6 +35,7 @@ from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
+from purport.mail.address import Mailbox
 from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
@@ -43,6 +44,7 @@ from purport.parts import (
     make_certificates,
     make_client_contexts,
     make_credentials,
+    make_forwarding,
     make_front,
     make_guard_limits,
     make_pool_settings,
@@ -147,6 +149,10 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
+        self._forwarding = make_forwarding(path, settings)
+        reporter = Reporter(
+            settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
+        )
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -160,7 +166,7 @@ class Server:
                 contexts=make_client_contexts(path, settings),
                 signer=lambda: self._signer,
             ),
-            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next, self._report_signer),
+            reporter=reporter,
             schedule=schedule,
             log=Deliveries(log, self._ledger),
             maildirs=state / "maildir",
@@ -176,6 +182,7 @@ class Server:
             holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            expanded=reporter.expanded,
             hasten=self._deliverer.hasten,
             throttle=Throttle(),
             look=self._deliverer.look,
@@ -192,7 +199,7 @@ class Server:
         try:
             desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                front = make_front(self._settings, number, self._certificates, desk, self._signer)
+                front = make_front(self._settings, number, self._certificates, desk, self._signer, self._forwarding)
                 relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
@@ -242,8 +249,10 @@ class Server:
             certificates = make_certificates(self._path, settings)
             desk = self._desk(settings)
             signer = load_signer(self._path, settings)
+            forwarding = make_forwarding(self._path, settings)
             fronts = [
-                make_front(settings, number, certificates, desk, signer) for number in range(len(settings.listener))
+                make_front(settings, number, certificates, desk, signer, forwarding)
+                for number in range(len(settings.listener))
             ]
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
@@ -251,6 +260,7 @@ class Server:
         self._settings = settings
         self._certificates = certificates
         self._signer = signer
+        self._forwarding = forwarding
         self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
@@ -261,6 +271,10 @@ class Server:
     def _report_signer(self) -> Signer:
         """What signs our reports, by the settings of now."""
         return self._signer if self._settings.dkim_sign.reports else NO_SIGNER
+
+    def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
+        """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
+        return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
@@ -79,6 +80,33 @@ class QueueStoreSuite:
             assert b"".join(message.body.pieces(1000)) == octets(size)
             whole = message.body.octets()
             assert whole == octets(size) or (whole is None and size > 262_144)
+
+    @scenario
+    async def test_messages_of_one_step_may_share_their_body(self, place: Place, queue: Queue) -> None:
+        sent: list[QueuedMessage] = []
+        for size in SIZES:
+            first = queue.message("bob", body=octets(size))
+            copies = [replace(queue.message(name), body=first.body) for name in ("carol", "dave")]
+            await queue.accept_all(first, *copies)
+            sent += [first, *copies]
+        queue = Queue(await place.open())
+        found = await queue.claim()
+        assert [envelope(message) for message in found] == [envelope(message) for message in sent]
+        for number, message in enumerate(found):  # each of them may be the last
+            assert b"".join(message.body.pieces()) == octets(SIZES[number // 3])
+            await queue.record(relayed(message))
+        assert await Queue(await place.open()).claim(NOW + 9e9) == []
+
+    @scenario
+    async def test_of_the_messages_of_one_step_none_enters_alone(self, place: Place, queue: Queue) -> None:
+        for size in (100, 100_000, 400_000):
+            there = await queue.accept(queue.message(body=octets(size)))
+            first = queue.message(body=octets(size))
+            twin = replace(queue.message(), body=first.body, queue_id=there.queue_id)
+            with pytest.raises(Exception, match=r"already|UNIQUE"):
+                await queue.accept_all(first, twin)
+            assert first.queue_id not in names(place.operator())
+            await queue.record(relayed(there))
 
     @scenario
     async def test_addresses_of_every_shape_come_back(self, place: Place, queue: Queue) -> None:

@@ -32,6 +32,7 @@ COMMENTED: Final = frozenset(("certificate", "tls_policy", "dkim"))
 # What the sample shows for a key that is left out by default.
 SHOWN: Final = {
     "domain.mailboxes": ["bob", "postmaster"],
+    "domain.forwards": {"carol": ["carol@elsewhere.example"]},
     "domain.since": {"bob": datetime(2024, 1, 1, tzinfo=UTC)},
     "domain.domain_since": datetime(2020, 1, 1, tzinfo=UTC),
     "user.password": "change me",

@@ -70,6 +70,23 @@ class Domain(Table, frozen=True):
         str,
         Meta(description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH" or "mx"'),
     ] = "maildir"
+    forwards: Annotated[
+        dict[str, Annotated[list[str], Meta(min_length=1)]],
+        Meta(
+            description="mailboxes whose mail goes on, by local part, and the addresses that it goes on to: one at "
+            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy"
+        ),
+    ] = {}
+    aliases: Annotated[
+        str, Meta(description="an alias file, such as /etc/aliases, that says the same; programs and files are errors")
+    ] = ""
+    forward_command: Annotated[
+        list[str],
+        Meta(
+            description="a program and its arguments, asked about every other mailbox: it reads an address from its "
+            "standard input and prints the addresses that its mail goes on to, one a line; none: it is not forwarded"
+        ),
+    ] = []
     since: Annotated[
         dict[str, Moment],
         Meta(
@@ -104,6 +121,13 @@ class Listener(Table, frozen=True):
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
+    guest: Annotated[
+        str,
+        Meta(
+            description="the address that is responsible for mail which clients send anywhere from here without a "
+            "login, as of a hotel's guests: it goes into a Resent-From field; empty: nobody is named"
+        ),
+    ] = ""
     tls: Annotated[
         Literal["offer", "require", "implicit", "none"],
         Meta(
@@ -395,6 +419,35 @@ class Relay(Table, frozen=True):
     ] = False
 
 
+class Forwarding(Table, frozen=True):
+    """Mail that goes on to another address: who answers for it, and where its bounces go."""
+
+    repair: Annotated[
+        Literal["none", "resent", "srs", "both"],
+        Meta(
+            description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+        ),
+    ] = "resent"
+    srs_domain: Annotated[
+        str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
+    ] = ""
+    srs_secret_file: Annotated[
+        str,
+        Meta(
+            description="the secrets of SRS addresses, one a line, as PostSRSd keeps them: the first signs, all are "
+            "believed; empty: one is made in state_dir"
+        ),
+    ] = ""
+    srs_days: Annotated[
+        int, Meta(ge=1, le=500, description="days for which bounces find their way back by an SRS address")
+    ] = 21
+    srs_hash_length: Annotated[
+        int, Meta(ge=4, le=20, description="characters of its hash; fewer than these are not believed")
+    ] = 4
+    srs_separator: Annotated[Literal["=", "+", "-"], Meta(description="what stands behind SRS0 and SRS1")] = "="
+
+
 class TlsPolicy(Table, frozen=True):
     """What is asked of the connections for some domains, in place of `relay.tls`."""
 
@@ -457,6 +510,7 @@ class Settings(Table, frozen=True):
     priority: Priority = field(default_factory=Priority)
     future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
+    forwarding: Forwarding = field(default_factory=Forwarding)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     ledger: Ledger = field(default_factory=Ledger)

@@ -28,7 +28,7 @@ from purport.delivery.failure import Judgement, status_of
 from purport.delivery.maildir import JUNK_FOLDER, Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
 from purport.delivery.report import Report, Reporter, fate_of
-from purport.delivery.route import JUNK, MAILDIRS
+from purport.delivery.route import FAIL, JUNK, MAILDIRS, failure_of
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
 from purport.queue.schedule import LOWEST, Schedule, rank
@@ -273,6 +273,9 @@ class Deliverer:
             if current.message.priority:
                 self._ranked = True
             self._drop_batch()
+        elif next_hop.startswith(FAIL):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.FAILED, Answer(failure_of(next_hop), local=True))
         else:
             assert current.content is not None  # read before
             self._pool.deliver(Job(current.message, recipients, next_hop, current.content, current.settle))

@@ -43,6 +43,7 @@ ADVICE: Final = {
     "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "
     "signed as it is, or write in its own name.",
     "one-author": "The client must send exactly one From field, with addresses that every reader understands alike.",
+    "forwarding-loop": "The mailbox forwards to an address whose mail comes back to it: change one of the two.",
     "hops": "The message goes round in circles: look at its Received fields.",
 }
 
@@ -82,7 +83,12 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     if record.pra is not None:
         yield f"  PRA        {_pra(record.pra)}"
     for recipient in record.recipients:
-        yield f"  recipient  <{recipient.address}>" + (f": {recipient.reply}" if recipient.reply else "")
+        back = f", named as <{recipient.named}>" if recipient.named else ""
+        yield f"  recipient  <{recipient.address}>{back}" + (f": {recipient.reply}" if recipient.reply else "")
+    for forward in record.forwards:
+        yield f"  {forward.id} forwarded for {forward.forwarder} from <{forward.reverse_path}>"
+        for address in forward.recipients:
+            yield f"             to <{address}>"
     if record.message_id:
         yield f"  message    {record.message_id}, {record.size} octets"
     yield "rules, in the order they were asked"

@@ -48,10 +48,13 @@ class Policy:
             verdicts += may_send_as(self.submission, login, facts)
         return _first_refusal(verdicts)
 
-    def at_rcpt(self, facts: MailFacts, forward_path: Mailbox, since: float | None = None) -> Decision:
-        """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here, then
-        whether the mailbox has had its owner since a moment, in seconds since 1970, where one is named."""
-        verdicts = [may_reach(self.relaying, facts.client, forward_path)]
+    def at_rcpt(
+        self, facts: MailFacts, forward_path: Mailbox, since: float | None = None, *, reached: Verdict | None = None
+    ) -> Decision:
+        """After RCPT: whether the recipient may be reached, unless that is known by `reached`, then the submitter where
+        it is to be refused here, then whether the mailbox has had its owner since a moment, in seconds since 1970,
+        where one is named."""
+        verdicts = [may_reach(self.relaying, facts.client, forward_path) if reached is None else reached]
         if self.submitter.reject_at == "rcpt":
             verdicts.append(authorized(self.submitter, facts))
         held = None if since is None else held_since(self.ownership, forward_path, since)

@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import replace
 from typing import final
 
+from purport.forwarding.mark import forwarder_of
 from purport.mail.address import Mailbox, ReversePath
 from purport.queue.body import MemoryBody
 from purport.queue.operator import (
@@ -136,6 +137,10 @@ class MemoryStore:
     def accept(self, message: QueuedMessage, done: Done) -> None:
         """Store a message; its recipients are leased to the caller, unless it is held or released later."""
         self._loop.call_soon(self._step, (message,), (), done)
+
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step."""
+        self._loop.call_soon(self._step, messages, (), done)
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """Do what the outcomes say, and store the reports."""
@@ -344,6 +349,7 @@ class MemoryStore:
             tuple(Listed(str(one.recipient.forward_path), one.recipient.last_reply) for one in kept.values()),
             message.priority,
             release_at,
+            str(forwarder_of(message.parameters) or ""),
         )
 
 

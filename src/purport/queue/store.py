@@ -148,6 +148,9 @@ class QueueStore(Protocol):
         """Store a message. Its recipients are leased to the caller, unless it is `held` or has a `release_at`: a
         crash gives them back at the next start."""
 
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step: all of them, or none. They may have the same body."""
+
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
         them enter. With its last recipient a message and its body leave."""
