@@ -311,10 +311,11 @@ class Dmarc(Table, frozen=True):
     """What the domain of the author asks for (RFC 9989)."""
 
     on_fail: Annotated[
-        Literal["tag", "policy"],
+        Literal["tag", "quarantine", "policy"],
         Meta(
             description="policy: what that domain asks for: a message is refused, or goes into the folder Junk of a "
-            "Maildir; one without an author that can be read in one way is refused. tag: it comes in, and its "
+            "Maildir; one without an author that can be read in one way is refused. quarantine: the same, but instead "
+            "of being refused for a policy a message goes into Junk. tag: it comes in, and its "
             "Authentication-Results field says what was found"
         ),
     ] = "policy"
