@@ -473,6 +473,7 @@ class QueueStoreSuite:
         leased = await store.lease(NOW, every, hops)
         assert [one.queue_id for one in leased] == [both.queue_id, first.queue_id]
         assert [one.number for one in leased[0].recipients] == [0, 2]
+        assert [one.others for one in leased] == [True, False]
         assert [one.last_reply for one in leased[0].recipients] == ["450 4.2.0 Later"] * 2
         assert await store.lease(NOW, every, hops) == []
         assert await store.waiting(NOW, hops, 10) == []

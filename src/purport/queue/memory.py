@@ -192,7 +192,7 @@ class MemoryStore:
         for message, kept in [self._rows[queue_id] for queue_id in queue_ids if queue_id in self._rows]:
             mine = [one for one in kept.values() if one.waits_for(next_hops, now)]
             if mine:
-                leased.append(self._leased(message, mine))
+                leased.append(self._leased(message, mine, len(kept)))
         return leased
 
     async def refresh(self) -> None:
@@ -259,12 +259,13 @@ class MemoryStore:
 
     def _lease(self, queue_id: str, now: float) -> QueuedMessage:
         message, kept = self._rows[queue_id]
-        return self._leased(message, [one for one in kept.values() if one.due(now)])
+        return self._leased(message, [one for one in kept.values() if one.due(now)], len(kept))
 
-    def _leased(self, message: QueuedMessage, recipients: Sequence[Kept]) -> QueuedMessage:
+    def _leased(self, message: QueuedMessage, recipients: Sequence[Kept], whole: int) -> QueuedMessage:
         for one in recipients:
             one.leased = True
-        return replace(message, recipients=[copy(one.recipient) for one in recipients], held=False)
+        copies = [copy(one.recipient) for one in recipients]
+        return replace(message, recipients=copies, held=False, others=whole > len(copies))
 
     # QueueOperator
 

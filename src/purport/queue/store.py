@@ -109,6 +109,7 @@ class QueuedMessage:
     held: bool = False  # accepted on hold: stored, not leased, and not tried before an operator releases it
     priority: int = 0  # from -9 to 9 (RFC 6710), as our policy has it
     release_at: float = 0.0  # not 0: stored, not leased, and due no earlier (RFC 4865)
+    others: bool = False  # whether it was leased without some of its recipients, as these were not due
 
     @property
     def released_at(self) -> float:

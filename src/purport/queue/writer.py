@@ -272,10 +272,17 @@ class Writer:
             common[row[0]] = row[9], row[10]
         select = f"SELECT {MESSAGE} FROM message WHERE id IN ({which})"
         found = {row[0]: row for row in self._execute(select, tuple(numbers))}
+        count = f"SELECT message, count(*) FROM recipient WHERE message IN ({which}) GROUP BY message"
+        whole = dict(self._execute(count, tuple(numbers)).fetchall())
         leased = [number for number in numbers if number in common]
-        return [self._message(found[number], recipients[number], *common[number]) for number in leased]
+        return [
+            self._message(found[number], recipients[number], *common[number], whole[number] > len(recipients[number]))
+            for number in leased
+        ]
 
-    def _message(self, row: Row, recipients: list[QueuedRecipient], priority: int, release_at: float) -> QueuedMessage:
+    def _message(
+        self, row: Row, recipients: list[QueuedRecipient], priority: int, release_at: float, others: bool
+    ) -> QueuedMessage:
         number, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, octets = row
         recipients.sort(key=lambda recipient: recipient.number)
         body: Body
@@ -296,6 +303,7 @@ class Writer:
             hops,
             priority=priority,
             release_at=release_at,
+            others=others,
         )
 
     def hasten(self, now: float, keys: Sequence[tuple[int, int]]) -> None:
