@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "pra": "the address that a message names as responsible (RFC 4407)",
     "spf": "check SPF or Sender ID (RFC 7208, RFC 4406)",
     "etrn": "ask a server to send what waits for a domain (RFC 1985)",
+    "odmr": "fetch now what waits for us at providers (RFC 2645)",
     "send": "send one message, naming its submitter where the server offers SUBMITTER",
 }
 

@@ -23,9 +23,13 @@ GIVEN: Final = {
     "credentials.next_hop": "smtp:smarthost.example.net:587",
     "credentials.user": "company",
     "credentials.password": "change me",
+    "odmr.user": "branch",
+    "fetch.host": "odmr.provider.example:366",
+    "fetch.user": "company",
+    "fetch.password_file": "odmr.password",
 }
 # Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
-COMMENTED: Final = frozenset(("certificate", "tls_policy"))
+COMMENTED: Final = frozenset(("certificate", "tls_policy", "odmr", "fetch"))
 # What the sample shows for a key that is left out by default.
 SHOWN: Final = {
     "domain.mailboxes": ["bob", "postmaster"],

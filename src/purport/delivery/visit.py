@@ -118,7 +118,10 @@ class Visit:
         """Begin no further transaction."""
         self._ending = True
         self._give_back()
-        self._connection.quit()
+        if self._connection.opened:
+            self._connection.quit()
+        else:
+            self._connection.fail(ENDED)
 
     async def break_off(self) -> None:
         """Let go of the connection, and of what was being prepared for it."""
