@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from purport.authentication.dkim.result import DkimResult
 from purport.authentication.dmarc.evaluate import evaluate
 from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
 from purport.authentication.spf.result import SpfResult
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver
-from purport.ledger.dmarc import RecordedDmarc, override_again, recorded, result_again
+from purport.ledger.dmarc import RecordedDmarc, authentication_again, override_again, recorded
 from purport.mail.address import Mailbox
 from purport.mail.header import read_header
 from purport.policy.dmarc import UNAVAILABLE, DmarcPolicy, disposition, may_come, told
 from purport.policy.facts import Client, MailFacts, Override
-from purport.policy.login import Login
 
 ZONE = StaticResolver(
     {
@@ -36,13 +36,13 @@ SEALER = Override("mailing_list", "lists.example", "ARC seal, dmarc=pass there")
 EVIL = "evil.example"
 
 
-def facts(spf: str = "pass", domain: str = EVIL, login: Login | None = None) -> MailFacts:
-    client = Client("192.0.2.1", None, "mx.evil.example", login=login)
-    result = None if login is not None else SpfResult(spf, "mfrom", f"a@{domain}", domain)  # type: ignore[arg-type]
+def facts(spf: str = "pass", domain: str = EVIL) -> MailFacts:
+    client = Client("192.0.2.1", None, "mx.evil.example")
+    result = SpfResult(spf, "mfrom", f"a@{domain}", domain)  # type: ignore[arg-type]
     return MailFacts(client, Mailbox("a", domain), None, result, None, None)
 
 
-def found(author: str | bytes, mail: MailFacts | None = None, dkim: Sequence[Authenticated] = ()) -> DmarcResult | None:
+def found(author: str | bytes, mail: MailFacts | None = None, dkim: Sequence[Authenticated] = ()) -> DmarcResult:
     header = read_header(author if isinstance(author, bytes) else f"From: a@{author}\r\n".encode())
     result = start(evaluate(header, spf_identity((mail or facts()).spf), dkim), ZONE)
     assert not isinstance(result, Suspended)
@@ -127,13 +127,6 @@ def test_a9_one_failing_author_of_several_is_enough() -> None:
     assert outcome(POLICY, header)[1] == "550 5.7.1 Email rejected per DMARC policy for reject.example"
 
 
-def test_a_client_that_logged_in_is_not_asked_about() -> None:
-    result = found("reject.example", facts(login=Login("alice")))
-    assert result is None
-    rule, refusal = may_come(POLICY, result)
-    assert (rule.outcome, refusal, disposition(POLICY, result)) == ("skip", None, "none")
-
-
 def test_what_was_found_is_told_in_one_line() -> None:
     aligned = found("reject.example", facts(domain="reject.example"), [Authenticated("a.reject.example", "pass", "s")])
     assert aligned is not None
@@ -173,17 +166,15 @@ def test_from_what_is_recorded_the_same_comes_out(
     header: bytes, spf: Authenticated | None, dkim: list[Authenticated], override: Override | None
 ) -> None:
     mail = facts() if spf is None else facts(spf.result, spf.domain)
-    identity = Authenticated(mail.spf.domain, mail.spf.result) if mail.spf is not None else None
+    identity = spf_identity(mail.spf)
+    signatures = [DkimResult(one.result, one.domain, one.selector) for one in dkim]  # type: ignore[arg-type]
     result = found(header, mail, dkim)
-    kept = recorded(result, identity, tuple(dkim), override)
-    assert kept is not None
+    kept = recorded(result, identity, signatures, override)
     read = msgspec.json.decode(msgspec.json.encode(kept), type=RecordedDmarc)
-    again = result_again(read)
-    assert result is not None
-    assert again is not None
+    again = authentication_again(read)
+    assert [(one.domain, one.result) for one in again.dkim] == [(one.domain, one.result) for one in dkim]
     for policy in (POLICY, TAG, DEFER):
-        before, after = may_come(policy, result, override), may_come(policy, again, override_again(read))
+        before, after = may_come(policy, result, override), may_come(policy, again.dmarc, override_again(read))
         assert (before[0].outcome, before[1] and before[1].code) == (after[0].outcome, after[1] and after[1].code)
-        assert disposition(policy, result, override) == disposition(policy, again, override_again(read))
-    assert recorded(again, identity, tuple(dkim), override) == read
-    assert result_again(None) is override_again(None) is recorded(None, None, ()) is None
+        assert disposition(policy, result, override) == disposition(policy, again.dmarc, override_again(read))
+    assert recorded(again.dmarc, identity, again.dkim, override) == read

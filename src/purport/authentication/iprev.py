@@ -17,7 +17,7 @@ from purport.mail.domain import is_domain_name, normal_domain
 
 IprevWord = Literal["pass", "fail", "temperror", "permerror"]
 
-# PTR records looked at, as in SPF (RFC 7208 section 4.6.4): who has the address may publish any number of them.
+# PTR records looked at: who has the address may have any number of them. As for SPF (RFC 7208 section 4.6.4).
 MOST_NAMES: Final = 10
 TYPES: Final = {4: "A", 6: "AAAA"}
 

@@ -28,13 +28,15 @@ from purport.mail.header import Header
 
 @final
 class MessageReader:
-    """A message while it comes: its header as soon as that is there, and the hashes that its signatures ask for."""
+    """A message while it comes: its header as soon as that is there, and the hashes that its signatures ask for, and
+    those in other `forms`."""
 
-    __slots__ = ("_hasher", "signatures")
+    __slots__ = ("_forms", "_hasher", "signatures")
 
-    def __init__(self) -> None:
+    def __init__(self, *forms: BodyForm) -> None:
+        self._forms = forms
         self.signatures: tuple[Signature, ...] = ()
-        self._hasher = MessageHasher(self._forms)
+        self._hasher = MessageHasher(self._forms_of)
 
     @property
     def header(self) -> Header | None:
@@ -49,10 +51,10 @@ class MessageReader:
         """The hashes of the body. Once, at the end."""
         return self._hasher.finish()
 
-    def _forms(self, header: Header) -> Iterable[BodyForm]:
+    def _forms_of(self, header: Header) -> Iterable[BodyForm]:
         self.signatures = signatures(header)
         forms = [signature.form for signature in self.signatures if signature.result is None]
-        return [*forms, *body_forms(header)]
+        return [*forms, *body_forms(header), *self._forms]
 
 
 @dataclass(frozen=True, slots=True)

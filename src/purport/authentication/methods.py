@@ -15,6 +15,7 @@ from typing import Final, Literal
 from purport.authentication.arc.result import ArcResult
 from purport.authentication.authres.results import AuthenticationResults, MethodResult, Property
 from purport.authentication.dkim.result import DkimResult
+from purport.authentication.dmarc.result import DmarcResult
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import NULL, Mailbox, ReversePath
@@ -75,6 +76,17 @@ def arc(result: ArcResult, client_address: str) -> MethodResult:
         return MethodResult("arc", result.result, result.problem, properties)
     properties += (("header", "oldest-pass", str(result.oldest_pass)),)
     return MethodResult("arc", "pass", "", properties, f"i={result.instance} {result.sealers[-1]}")
+
+
+def dmarc(result: DmarcResult, disposition: str, override: str = "") -> MethodResult:
+    """The result for the author domain, and what was done about it; `override`: why not what its owner asks for
+    (RFC 9989 section 9.2)."""
+    properties: tuple[Property, ...] = ()
+    if result.author_domain is not None:
+        properties = (("header", "from", result.author_domain), ("policy", "dmarc", disposition))
+    record = result.record
+    policy = f"p={record.p or 'none'} dis={disposition}" if record is not None and record.usable else ""
+    return MethodResult("dmarc", result.result, override or safe(result.problem or ""), properties, policy)
 
 
 def sender_id(result: SpfResult, pra: PurportedResponsibleAddress, submitter: Mailbox | None = None) -> MethodResult:

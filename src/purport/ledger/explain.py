@@ -39,9 +39,9 @@ ADVICE: Final = {
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
     "storage": "The disk of this server could not take the message. The client will try again.",
-    "dmarc": "The domain of the author does not let this client write in its name, and no signature of that domain holds. "
-    "Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is signed as "
-    "it is, or write in its own name.",
+    "dmarc": "The domain of the author does not let this client write in its name, and no signature of that domain "
+    "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "
+    "signed as it is, or write in its own name.",
     "one-author": "The client must send exactly one From field, with addresses that every reader understands alike.",
     "hops": "The message goes round in circles: look at its Received fields.",
 }
@@ -126,8 +126,8 @@ def _evidence(record: Record) -> Iterator[str]:
 def _proved(found: RecordedDmarc) -> Iterator[str]:
     """What the signatures said, and the policy of the author's domain."""
     for one in found.dkim:
-        why = f": {one.problem}" if one.problem else ""
-        yield f"DKIM signature of {one.domain or 'nobody who can be read'} ({one.selector or 'no selector'}): {one.result}{why}"
+        who = f"{one.domain} (selector {one.selector})" if one.domain else "nobody"
+        yield f"DKIM signature of {who}: {one.result}" + (f": {one.problem}" if one.problem else "")
     yield f"DMARC of {found.domain or 'nobody'}: {found.result}" + (f": {found.problem}" if found.problem else "")
     if found.policy_domain is not None and found.record is not None:
         yield f"  {PREFIX}{found.policy_domain}: {found.record}"

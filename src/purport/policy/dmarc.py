@@ -37,10 +37,8 @@ class DmarcPolicy:
     on_temperror: Literal["accept", "defer"] = "accept"
 
 
-def may_come(policy: DmarcPolicy, result: DmarcResult | None, override: Override | None = None) -> Verdict:
+def may_come(policy: DmarcPolicy, result: DmarcResult, override: Override | None = None) -> Verdict:
     """At the end of data: whether the header names its author in one way, and what the author's domain asks for."""
-    if result is None:
-        return Rule(RULE, "skip", "nothing was asked about the author"), None
     if result.author.kind == "broken":
         return _unreadable(policy, result)
     if result.result == "temperror" and policy.on_temperror == "defer":
@@ -56,10 +54,10 @@ def may_come(policy: DmarcPolicy, result: DmarcResult | None, override: Override
     return Rule(RULE, "tag", told(result)), None
 
 
-def disposition(policy: DmarcPolicy, result: DmarcResult | None, override: Override | None = None) -> Request:
+def disposition(policy: DmarcPolicy, result: DmarcResult, override: Override | None = None) -> Request:
     """What is done about a message, in the words of RFC 9990: `reject`, `quarantine` (it goes into the folder for junk
     where there is one) or `none`."""
-    if result is None or policy.on_fail == "tag" or override is not None:
+    if policy.on_fail == "tag" or override is not None:
         return "none"
     return result.disposition
 

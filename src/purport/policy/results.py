@@ -2,7 +2,8 @@
 
 Authentication-Results: mx.company.com.example;
  spf=pass smtp.mailfrom=example.com;
- dkim=pass (2048-bit key) header.d=example.com header.i=@example.com header.a=rsa-sha256 header.s=mail header.b=dzdVyOfA;
+ dkim=pass (2048-bit key) header.d=example.com header.i=@example.com
+ header.a=rsa-sha256 header.s=mail header.b=dzdVyOfA;
  dmarc=pass (p=reject dis=none) header.from=example.com policy.dmarc=none
 """
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
 from purport.authentication.authres.removal import removed
+from purport.authentication.dkim.sign import FORM
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
@@ -35,6 +37,7 @@ from purport.policy.login import Login
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
+from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
@@ -112,6 +115,7 @@ class Front:
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
+    signer: Signer = NO_SIGNER  # signs what users submit
     takes_mail: bool = True  # else everybody is told so and let go
 
 
@@ -668,7 +672,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
-            transaction.reader = MessageReader()
+            if self._front.signer and self._client.login is not None:
+                transaction.reader = MessageReader(FORM)
         return spool
 
     def _take(self, octets: bytes) -> None:
@@ -700,7 +705,7 @@ class Connection(asyncio.Protocol):
         if fault is not None:
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
         reader = transaction.reader
-        hashes = reader.finish()
+        hashes = transaction.hashes = reader.finish()
         header = transaction.header
         if header is None or transaction.message is None:
             header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))
@@ -792,9 +797,7 @@ class Connection(asyncio.Protocol):
         house.store.accept(message, stored)
         return None
 
-    def _queued(
-        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts
-    ) -> QueuedMessage:
+    def _queued(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> QueuedMessage:
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
@@ -823,7 +826,8 @@ class Connection(asyncio.Protocol):
             cipher=client.cipher,
             priority=transaction.asked,
         )
-        trace += transaction.added  # below our trace fields: it belongs to the message
+        # Below our trace fields: they belong to the message.
+        trace += self._signatures(transaction, header) + transaction.added
         transaction.spool = None
         return QueuedMessage(
             transaction.queue_id,
@@ -849,6 +853,14 @@ class Connection(asyncio.Protocol):
         if forged:
             head = spool.head(came.length)
             spool.replace_head(len(head), without_fields(head, came, forged))
+
+    def _signatures(self, transaction: Transaction, header: Header) -> bytes:
+        """Our signatures of a submission (RFC 6376), made when nothing in it changes any more."""
+        signer, login = self._front.signer, self._client.login
+        author = signed_author(login, header) if signer and login is not None else None
+        if author is None:
+            return b""
+        return signer.fields(author, header, transaction.hashes, transaction.arrived_at)
 
     # The end of a transaction
 

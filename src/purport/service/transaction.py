@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, final
 
+from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.message import MessageReader
 from purport.ledger.record import RecordedPolicy, RecordedRecipient, Word, encode, printable, record
 from purport.ledger.writer import LedgerWriter
@@ -35,6 +36,7 @@ class Transaction:
         "asked",
         "facts",
         "fault",
+        "hashes",
         "header",
         "mail",
         "message",
@@ -66,6 +68,7 @@ class Transaction:
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.reader = MessageReader()  # of what goes into it
         self.added = b""  # fields that a submission lacked
+        self.hashes: BodyHashes = {}  # of its body, in the forms that signatures need
         self.size = 0  # octets of the message
         self.header: Header | None = None
         self.message: MessageFacts | None = None

@@ -16,7 +16,7 @@ from typing import Final
 
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.dkim.sign import FORM, SigningKey, sign
-from purport.authentication.dkim.signature import Signature
+from purport.authentication.dkim.signature import NAME, Signature
 from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.header import Header
@@ -98,6 +98,8 @@ class Signer:
     def keys_for(self, author: Mailbox) -> list[DomainKey]:
         """All keys that sign for an author, none twice."""
         domain = normal_domain(author.domain)
+        if NAME.fullmatch(domain) is None:  # an address literal
+            return []
         found = self.table.keys_for(author.local_part.lower(), domain)
         for parent in _parents(domain):
             nearest = [key for key in self.keys if key.domain == parent]

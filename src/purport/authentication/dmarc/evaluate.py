@@ -9,8 +9,9 @@ but could belong to the same organization, a third only where a message fails an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from purport.authentication.dmarc.alignment import Undetermined, align
 from purport.authentication.dmarc.author import Author, author_of
@@ -41,8 +42,9 @@ def evaluate_author(
     results: list[DmarcResult] = []
     for walk in (yield from walks.walk(author.domains)):
         results.append((yield from _for_domain(walks, author, walk, spf, dkim)))
-    result = min(results, key=_rank)
+    result = results[0]
     if len(results) > 1:
+        result = min(results, key=_rank)
         told = ", ".join(f"{one.author_domain} {one.result}" for one in results)
         why = f"; {result.problem}" if result.problem else ""
         result = replace(result, problem=f"several authors: {told}{why}")

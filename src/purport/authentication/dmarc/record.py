@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, TypeVar, cast
 from urllib.parse import unquote
 
@@ -26,6 +27,8 @@ Tag = Literal["p", "sp", "np"]  # for the domain itself, for those below it that
 
 REQUESTS: Final[tuple[Request, ...]] = ("none", "quarantine", "reject")  # from mild to strict
 TAGS_LIMIT: Final = 100  # tags read; eleven are registered
+MOST_KEPT: Final = 1024  # records kept parsed, each of the length below at most: some megabytes
+KEPT_LENGTH: Final = 512
 URIS_LIMIT: Final = 20  # places that reports go to; more would make us send much for one record (RFC 9989 section 11.2)
 
 # The version comes first, and its value alone distinguishes case. White space as `equals` and `dmarc-sep` have it.
@@ -78,7 +81,12 @@ def well_formed(text: str) -> bool:
 
 
 def parse(text: str) -> DmarcRecord:
-    """What a record says. Raises ValueError for what is no DMARC Policy Record."""
+    """What a record says; the records that are met most often are kept parsed. Raises ValueError for what is no DMARC
+    Policy Record."""
+    return _parsed_before(text) if len(text) <= KEPT_LENGTH else _parse(text)
+
+
+def _parse(text: str) -> DmarcRecord:
     version = VERSION.match(text)
     if version is None:
         raise ValueError("it does not begin with v=DMARC1")
@@ -127,6 +135,9 @@ def parse(text: str) -> DmarcRecord:
         tuple(problems),
         tuple(remarks),
     )
+
+
+_parsed_before: Final = lru_cache(MOST_KEPT)(_parse)
 
 
 def weaker(request: Request) -> Request:

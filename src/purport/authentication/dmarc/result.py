@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from purport.authentication.dmarc.author import Author
 from purport.authentication.dmarc.record import DmarcRecord, Request, Tag
@@ -36,8 +38,7 @@ class Alignment:
 UNALIGNED: Final = Alignment()
 
 
-@dataclass(frozen=True, slots=True)
-class DmarcResult:
+class DmarcResult(msgspec.Struct, frozen=True, eq=False):
     """The outcome for a message.
 
     `author` is who the header names, `author_domain` the one of its domains that decided. `record` is the record that
@@ -45,6 +46,8 @@ class DmarcResult:
     that asks for, and `disposition` the same or, under t=y, one level less. `organizational_domain` is None where it
     was not found out. `problem` says why a result is none, temperror or permerror, and which of several authors
     decided.
+
+    A msgspec struct like `SpfResult`, and for the same reason: one is made for every message.
     """
 
     result: DmarcWord
@@ -58,12 +61,22 @@ class DmarcResult:
     disposition: Request = "none"
     aligned: Alignment = UNALIGNED
     problem: str | None = None
-    evidence: Evidence | None = field(default=None, compare=False)
+    evidence: Evidence | None = None
 
     @property
     def testing(self) -> bool:
         """Whether the owner only tests the policy (t=y)."""
         return self.record is not None and self.record.testing
+
+    def _compared(self) -> tuple[object, ...]:
+        # What was decided, not from which copy of the answers.
+        return tuple([getattr(self, name) for name in self.__struct_fields__ if name != "evidence"])
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared() == other._compared() if isinstance(other, DmarcResult) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
 
 
 def spf_identity(result: SpfResult | None) -> Authenticated | None:

@@ -9,8 +9,7 @@ round trip instead of up to eight, and what lies beyond the stop is not looked a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Literal, final
+from typing import Final, Literal, NamedTuple, final
 
 from purport.authentication.dmarc.record import DmarcRecord, is_record, parse
 from purport.dns.lookup import UNANSWERED, Answer, Evaluation, Question, Status
@@ -22,8 +21,7 @@ LONGEST_NAME: Final = 253  # characters (RFC 1035 section 2.3.4); the prefix doe
 Found = Literal["record", "none", "several", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one question of a walk found: a record, no record, several that count as none, or no answer."""
 
     domain: str
@@ -31,55 +29,34 @@ class Step:
     record: DmarcRecord | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Walk:
-    """A walk from `domain` up, as far as it went: to the record that stopped it, or to the top."""
+    """A walk from `domain` up, as far as it went: to the record that stopped it, or to the top.
 
-    domain: str
-    steps: tuple[Step, ...]
+    `own` is what stands at the domain itself. `failed`: a question had no answer, so that nothing is certain but what
+    the domain itself says. `public_suffix`: the record, above this domain, that says of its name that the domains below
+    it belong to others. `organizational_domain`: that of RFC 9989 section 4.10.2. `policy`: the record that applies to
+    mail from this domain (section 4.10.1), its own, else that of its Organizational Domain, else that of its public
+    suffix.
+    """
 
-    @property
-    def own(self) -> Step:
-        """What stands at the domain itself."""
-        return self.steps[0]
+    __slots__ = ("domain", "failed", "organizational_domain", "own", "policy", "public_suffix", "steps")
 
-    @property
-    def failed(self) -> bool:
-        """Whether a question had no answer, so that nothing is certain but what the domain itself says."""
-        return any(step.found == "failed" for step in self.steps)
-
-    @property
-    def public_suffix(self) -> Step | None:
-        """The record that says of its name, above this domain, that domains below it belong to others."""
-        last = self.steps[-1]
-        return last if last.record is not None and last.record.psd == "y" and last.domain != self.domain else None
-
-    @property
-    def organizational_domain(self) -> str:
-        """The Organizational Domain (RFC 9989 section 4.10.2), where no question failed."""
-        found = [step for step in self.steps if step.record is not None]
-        # 1. The record that stopped the walk says that it is the one.
-        if found and found[-1].record is not None and found[-1].record.psd == "n":
-            return found[-1].domain
-        # 2. The name one label below a public suffix.
-        suffix = self.public_suffix
-        if suffix is not None:
-            labels = self.domain.split(".")
-            return ".".join(labels[-(suffix.domain.count(".") + 2) :])
-        # 3. The shortest name with a record; without any, the domain itself.
-        return found[-1].domain if found else self.domain
-
-    @property
-    def policy(self) -> Step | None:
-        """The record that applies to mail from this domain: its own, else that of its Organizational Domain, else that
-        of its public suffix (RFC 9989 section 4.10.1). None where there is none."""
-        if self.own.record is not None:
-            return self.own
-        organizational = self.organizational_domain
-        for step in self.steps:
-            if step.domain == organizational and step.record is not None:
-                return step
-        return self.public_suffix
+    def __init__(self, domain: str, steps: tuple[Step, ...]) -> None:
+        self.domain = domain
+        self.steps = steps
+        self.own = steps[0]
+        self.failed = any(step.found == "failed" for step in steps)
+        found = [step for step in steps if step.record is not None]
+        psd = found[-1].record.psd if found and found[-1].record is not None else "u"
+        self.public_suffix = found[-1] if psd == "y" and found[-1].domain != domain else None
+        self.organizational_domain = domain
+        if self.public_suffix is not None:  # 2. one label below a public suffix
+            self.organizational_domain = ".".join(domain.split(".")[-(found[-1].domain.count(".") + 2) :])
+        elif found:  # 1. the record with psd=n, which ended the walk; 3. the shortest name with one
+            self.organizational_domain = found[-1].domain
+        at = {step.domain: step for step in found}
+        self.policy = at.get(domain) or at.get(self.organizational_domain) or self.public_suffix
 
 
 def targets(domain: str) -> tuple[str, ...]:
