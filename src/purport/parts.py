@@ -19,7 +19,7 @@ from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.address import normal_local_part
-from purport.mail.domain import a_label_form
+from purport.mail.domain import a_label_form, normal_domain
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
 from purport.net.resolver import Resolver
@@ -84,6 +84,7 @@ def make_policy(settings: Settings) -> Policy:
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
+        trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
     )
 
 

@@ -38,6 +38,8 @@ def _results(facts: MessageFacts, policy: DmarcPolicy) -> Iterator[MethodResult]
         yield from methods.dkim(facts.authentication.dkim)
         done = disposition(policy, facts.authentication.dmarc, facts.override)
         yield methods.dmarc(facts.authentication.dmarc, done, facts.override.reason if facts.override else "")
+        if facts.authentication.arc.result != "none":
+            yield methods.arc(facts.authentication.arc, mail.client.address)
     checked = mail.sender_id or facts.sender_id
     if checked is not None and pra is not None:
         yield methods.sender_id(checked, pra, mail.submitter)
