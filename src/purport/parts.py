@@ -97,6 +97,7 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
+        trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
     )
 
 

@@ -50,6 +50,7 @@ def check(settings: Settings) -> None:
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
+    _check_names(("dmarc", "trusted_sealers"), settings.dmarc.trusted_sealers)
     check_logins(settings)
     check_forwards(settings)
     check_odmr(settings)

@@ -329,6 +329,13 @@ class Dmarc(Table, frozen=True):
     on_temperror: Annotated[
         Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
     ] = "accept"
+    trusted_sealers: Annotated[
+        list[str],
+        Meta(
+            description="domains of mailing lists and forwarders: where one of them has sealed a message with ARC (RFC "
+            "8617) and saw DMARC pass, what the author's domain asks for is not done"
+        ),
+    ] = []
 
 
 class Limits(Table, frozen=True):

@@ -881,7 +881,13 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         return self._when(
             whole_message_facts(
-                header_facts, transaction.facts, header, reader.signatures, hashes, transaction.arrived_at
+                header_facts,
+                transaction.facts,
+                header,
+                reader.signatures,
+                hashes,
+                transaction.arrived_at,
+                self._front.policy.trusted_sealers,
             ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
