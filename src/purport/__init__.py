@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from purport.authentication.api import check_host as check_host
     from purport.authentication.api import check_sender_id as check_sender_id
+    from purport.authentication.dkim.message import verify_dkim as verify_dkim
+    from purport.authentication.dkim.result import DkimResult as DkimResult
     from purport.authentication.sender_id.pra import PurportedResponsibleAddress as PurportedResponsibleAddress
     from purport.authentication.sender_id.pra import purported_responsible_address as purported_responsible_address
     from purport.authentication.spf.result import SpfResult as SpfResult
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DkimResult",
     "Mailbox",
     "PurportedResponsibleAddress",
     "Resolver",
@@ -32,9 +35,11 @@ __all__ = [
     "check_host",
     "check_sender_id",
     "purported_responsible_address",
+    "verify_dkim",
 ]
 
 _WHERE: Final = {
+    "DkimResult": "purport.authentication.dkim.result",
     "Mailbox": "purport.mail.address",
     "PurportedResponsibleAddress": "purport.authentication.sender_id.pra",
     "Resolver": "purport.net.resolver",
@@ -43,6 +48,7 @@ _WHERE: Final = {
     "check_host": "purport.authentication.api",
     "check_sender_id": "purport.authentication.api",
     "purported_responsible_address": "purport.authentication.sender_id.pra",
+    "verify_dkim": "purport.authentication.dkim.message",
 }
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from purport.authentication.dkim.body import MessageHasher
+from purport.authentication.dkim.message import verify_message
 from purport.authentication.dkim.result import DkimResult
-from purport.authentication.dkim.signature import signatures
-from purport.authentication.dkim.verify import DEFAULT, DkimPolicy, verify
+from purport.authentication.dkim.verify import DEFAULT, DkimPolicy
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver
 
@@ -36,11 +35,7 @@ class Case:
 
 def check(octets: bytes, zone: dict[str, Any], now: float = NOW, policy: DkimPolicy = DEFAULT) -> list[DkimResult]:
     """The results of a message, in the order of its signatures."""
-    hasher = MessageHasher(lambda header: [signature.form for signature in signatures(header)])
-    hasher.update(octets)
-    hashes = hasher.finish()
-    assert hasher.header is not None
-    results = start(verify(signatures(hasher.header), hasher.header, hashes, now, policy), StaticResolver(zone))
+    results = start(verify_message(octets, now, policy), StaticResolver(zone))
     assert not isinstance(results, Suspended)
     return list(results)
 
