@@ -48,7 +48,7 @@ def command() -> None:
 @click.argument("domain")
 @click.argument("selector")
 @click.option("--type", "kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", help="Default: rsa.")
-@click.option("--bits", type=click.IntRange(1024, 8192), default=BITS, help=f"Of an RSA key; default: {BITS}.")
+@click.option("--bits", type=click.IntRange(1024, 4096), default=BITS, help=f"Of an RSA key; default: {BITS}.")
 @click.option("--out", metavar="FILE", help="Where the private key goes; default: SELECTOR.DOMAIN.pem.")
 def keygen(domain: str, selector: str, kind: str, bits: int, out: str | None) -> None:
     """Make a key, print the DNS record of its public part, and say what to put into the settings. A file that is there
