@@ -17,11 +17,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from purport.authentication.dkim.key import KeyProblem, read_key
+from purport.authentication.dkim.message import verify_message
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.config.load import SettingsError, read
+from purport.dns.lookup import Suspended, start
+from purport.dns.zone import StaticResolver
 from purport.mail.address import Mailbox
 from purport.mail.conversion import CannotConvert, to_7bit
 from purport.mail.envelope import Recipient
@@ -128,7 +133,9 @@ FIELDS = [
     b"\r\n",
     b"--b\r\n",
     b"--b--\r\n",
-    b"DKIM-Signature: a=rsa-sha256; c=relaxed/relaxed; l=3; bh=AAAA; d=x.example\r\n",
+    b"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; l=3; d=x.example; s=s; h=from:to; i=a=3D@x.example;\r\n"
+    b" t=1; x=99; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n",
+    b"v=DKIM1; k=ed25519; h=sha256; s=email:*; t=y:s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     b"\xc3\xbc",
     b"(((",
     b'"\\',
@@ -277,9 +284,20 @@ def talk(session: ClientSession, recipients: list[Recipient]) -> None:
     session.to_send()
 
 
+ZONE = StaticResolver(
+    {"s._domainkey.x.example": [{"TXT": "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}]}
+)
+
+
 def header(_chance: random.Random, octets: bytes) -> None:
     read_header(octets)
     purported_responsible_address(octets)
+    results = start(verify_message(octets, 50.0), ZONE)
+    assert not isinstance(results, Suspended)
+    assert all(result.result != "pass" and result.problem.isprintable() for result in results)
+    for record in octets.split(b"\r\n"):
+        with suppress(KeyProblem):
+            read_key(record.decode("latin-1"))
     try:
         to_7bit(octets)
     except CannotConvert as refusal:
