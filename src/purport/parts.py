@@ -24,6 +24,7 @@ from purport.net.certificates import CertificateError, CertificateFiles, Certifi
 from purport.net.client_tls import ClientContexts
 from purport.net.resolver import Resolver
 from purport.net.tls import problem_of
+from purport.policy.dmarc import DmarcPolicy
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy
@@ -78,6 +79,8 @@ def make_policy(settings: Settings) -> Policy:
         ),
         settings.spf.on_fail,
         settings.spf.check_helo,
+        settings.spf.received_spf,
+        DmarcPolicy(settings.dmarc.on_fail, settings.dmarc.on_temperror),
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),

@@ -28,7 +28,10 @@ def rsa_pem(bits: int) -> bytes:
 
 @cache
 def ed25519_pem() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = Ed25519PrivateKey.from_private_bytes(
+        bytes(range(32))
+    )  # the same in every process: it stands in names of tests
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def rsa_key(bits: int = 2048) -> SigningKey:

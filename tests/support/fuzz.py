@@ -23,7 +23,10 @@ from pathlib import Path
 
 from purport.authentication.dkim.key import KeyProblem, read_key
 from purport.authentication.dkim.message import verify_message
+from purport.authentication.dmarc.author import author_of
+from purport.authentication.dmarc.record import parse as parse_dmarc
 from purport.authentication.sender_id.pra import purported_responsible_address
+from purport.authentication.true_client import TrustedHops, true_client
 from purport.config.load import SettingsError, read
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver
@@ -124,7 +127,7 @@ FIELDS = [
     b"From: a@b.example\r\n",
     b"Resent-From: <c@d.example>\r\n",
     b'Sender: "x" <e@f.example>\r\n',
-    b"Received: x\r\n",
+    b"Received: from x (y [192.0.2.2]) by z; Mon\r\n",
     b" folded\r\n",
     b"From : x\r\n",
     b"Content-Type: multipart/mixed; boundary=b\r\n",
@@ -140,6 +143,8 @@ FIELDS = [
     b"(((",
     b'"\\',
     b"<@a,@b:c@d>",
+    b"Received: from [192.0.2.2] (helo=x) by y (z (",
+    b"; p=reject; rua=mailto:a@b.example!1m, x; sp=",
     b"=\r\n",
     b"\n",
 ]
@@ -290,7 +295,7 @@ ZONE = StaticResolver(
 
 
 def header(_chance: random.Random, octets: bytes) -> None:
-    read_header(octets)
+    found = read_header(octets)
     purported_responsible_address(octets)
     results = start(verify_message(octets, 50.0), ZONE)
     assert not isinstance(results, Suspended)
@@ -298,6 +303,11 @@ def header(_chance: random.Random, octets: bytes) -> None:
     for record in octets.split(b"\r\n"):
         with suppress(KeyProblem):
             read_key(record.decode("latin-1"))
+    assert (author_of(found).kind == "named") == bool(author_of(found).domains)
+    client = true_client(found, "192.0.2.1", TrustedHops(("192.0.2.1", "192.0.2.2")))
+    assert client is not None
+    assert client.address not in ("192.0.2.1", "192.0.2.2")
+    parse_dmarc("v=DMARC1;" + octets.decode("latin-1"))
     try:
         to_7bit(octets)
     except CannotConvert as refusal:

@@ -276,9 +276,27 @@ class Spf(Table, frozen=True):
     """SPF of the reverse-path (RFC 7208)."""
 
     on_fail: Annotated[
-        Literal["tag", "reject"], Meta(description="tag: a Received-SPF field says it; reject: 550 5.7.23 at MAIL")
+        Literal["tag", "reject"],
+        Meta(description="tag: the Authentication-Results field says it; reject: 550 5.7.23 at MAIL"),
     ] = "tag"
     check_helo: Annotated[bool, Meta(description="check the hello domain too")] = False
+    received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
+
+
+class Dmarc(Table, frozen=True):
+    """What the domain of the author asks for (RFC 9989)."""
+
+    on_fail: Annotated[
+        Literal["tag", "policy"],
+        Meta(
+            description="policy: what that domain asks for: a message is refused, or goes into the folder Junk of a "
+            "Maildir; one without an author that can be read in one way is refused. tag: it comes in, and its "
+            "Authentication-Results field says what was found"
+        ),
+    ] = "policy"
+    on_temperror: Annotated[
+        Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
+    ] = "accept"
 
 
 class Limits(Table, frozen=True):
@@ -433,6 +451,7 @@ class Settings(Table, frozen=True):
     dkim_tables: DkimTables = field(default_factory=DkimTables)
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
+    dmarc: Dmarc = field(default_factory=Dmarc)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     priority: Priority = field(default_factory=Priority)

@@ -101,6 +101,29 @@ def read_signature(field: Field, *, arc: bool = False) -> Signature:
         return Signature(field, "permerror", shown(str(error)), domain=domain, selector=selector)
 
 
+def read_seal(field: Field) -> tuple[Signature, str]:
+    """What an ARC-Seal shares with a signature, and its cv= (RFC 8617 section 4.1.3). Never raises."""
+    domain = selector = ""
+    try:
+        tags = _tags(field)
+        domain, selector = dns_name(tags.get("d", ""), "d="), dns_name(tags.get("s", ""), "s=")
+        if "h" in tags:
+            raise Malformed("h= has no place in a seal")
+        found = Signature(
+            field,
+            algorithm=_algorithm(tags.get("a", "")),
+            domain=domain,
+            selector=selector,
+            instance=_instance(tags),
+            relaxed=True,
+            octets=_octets(tags, "b"),
+            signed_at=_number(tags, "t"),
+        )
+    except Malformed as error:
+        return Signature(field, "permerror", shown(str(error)), domain=domain, selector=selector), ""
+    return found, tags.get("cv", "")
+
+
 def key_name(selector: str, domain: str) -> str:
     """Where the key of a selector is (RFC 6376 section 3.6.2.1)."""
     return f"{selector}._domainkey.{domain}"
