@@ -23,6 +23,7 @@ from purport.smtp.extensions.dsn import ENVID, NOTIFY, ORCPT, RET, Notify, wants
 from purport.smtp.extensions.futurerelease import request as hold_request
 from purport.smtp.extensions.smtputf8 import INTERNATIONAL, is_international
 
+EXPANDED: Final = "2.0.0"
 WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
 
 EVENT_OF: Final[dict[Kind, Notify]] = {
@@ -51,6 +52,7 @@ class Reporter:
     store: QueueStore
     new_id: Callable[[], str]
     signer: Callable[[], Signer] = no_signer  # the one of now: keys may change while we run
+    returns_to: Callable[[Mailbox, float], Mailbox] = lambda reverse_path, _: reverse_path  # behind an SRS address
 
     def wanted(
         self, message: QueuedMessage, recipient: QueuedRecipient, action: Action, *, unasked: bool = False
@@ -71,9 +73,22 @@ class Reporter:
             kinds.setdefault(KIND_OF[fate.action], []).append(fate)
         return [Report(message.queue_id, kind, self._message(message, kind, kinds[kind], now)) for kind in kinds]
 
+    def expanded(
+        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], now: float
+    ) -> list[QueuedMessage]:
+        """The report, if one is wanted, that the mail of these recipients went on to several addresses (RFC 3461
+        section 5.2.7.3 (c)). Raises NotStored."""
+        fates = [
+            fate_of(recipient, "expanded", EXPANDED, "250 2.0.0 Its mail goes on to several addresses", "")
+            for recipient in recipients
+            if self.wanted(message, recipient, "expanded")
+        ]
+        return [report.message for report in self.reports(message, fates, now)]
+
     def _message(self, message: QueuedMessage, kind: Kind, fates: Sequence[Fate], now: float) -> QueuedMessage:
         reverse_path = message.reverse_path
         assert isinstance(reverse_path, Mailbox)  # else nothing is wanted
+        reverse_path = self.returns_to(reverse_path, now)
         report_id = self.new_id()
         parameters = message.parameters
         # RFC 3461 section 6.2: the whole message is for reports of failure alone.

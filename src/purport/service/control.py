@@ -23,10 +23,12 @@ IDLE_SECONDS: Final = 10.0  # a tool asks at once or not at all
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A verb. `refresh`: the queue was changed from beside; what is due is tried now. `report`: a report of that kind
-    to that domain about that day is sent now."""
+    """A verb. `refresh`: the queue was changed from beside; what is due is tried now. `fetch`: what waits at the
+    provider `argument`, or at all of them, is fetched now, and answered when it is here. `report`: a report of that
+    `kind` to that `domain` about that `day` is sent now, and answered when it is."""
 
     command: str
+    argument: str = ""
     kind: str = ""
     day: str = ""
     domain: str = ""
