@@ -20,7 +20,7 @@ from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.delivery.route import on_demand, quarantined
 from purport.delivery.visit import Visitor, Visits
-from purport.dns.lookup import Evaluation, Resolver, Suspended, start
+from purport.dns.lookup import Evaluation, Resolver, Suspended, start, together
 from purport.forwarding.expansion import CannotExpand, Expansion
 from purport.forwarding.mark import marked
 from purport.forwarding.resent import resent_block
@@ -39,7 +39,7 @@ from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.forwarding import goes_round
-from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
+from purport.policy.gather import facts_behind, known, mail_facts, message_facts, named, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.on_demand import Customer, Wanted, wanted
 from purport.policy.policy import Policy
@@ -140,6 +140,7 @@ class Front:
     signer: Signer = NO_SIGNER  # signs what users submit
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
+    client_names: bool = False  # whether the names of clients are looked up
     takes_mail: bool = True  # else everybody is told so and let go
     judged: bool = False  # the clients are servers of ours, which judged their own
     customers: Sequence[Customer] = ()  # who may come for which domains' mail
@@ -708,14 +709,25 @@ class Connection(asyncio.Protocol):
             submitter = mail.parameters.get(SUBMITTER)
             self._urgency(transaction, mail)
         self._transaction = transaction
+        client, policy = self._client, front.policy
+        unasked = MailFacts(client, mail.reverse_path, submitter, None, None, None)
         if front.judged:
-            return self._mail_known(
-                transaction, MailFacts(self._client, mail.reverse_path, submitter, None, None, None)
+            return self._mail_known(transaction, unasked)
+        if client.address in policy.trusted_hops.networks:  # the header will say who its client is
+            evaluation = known(unasked)
+        else:
+            evaluation = mail_facts(
+                house.checker, client, mail.reverse_path, submitter, now, check_helo=policy.check_helo
             )
-        evaluation = mail_facts(
-            house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
-        )
+        if front.client_names and client.iprev is None and client.name is None:
+            both = together(evaluation, named(client))
+            return self._when(both, lambda found: self._mail_known(transaction, self._name(*found)))
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
+
+    def _name(self, facts: MailFacts, client: Client) -> MailFacts:
+        """The name of the client is known, for as long as the connection lasts."""
+        self._client = client
+        return replace(facts, client=client)
 
     def _hold_refusal(self, mail: Mail, now: float) -> Reply | None:
         """Why the message cannot wait for its time here (RFC 4865); None where it can, or is not to."""
@@ -931,7 +943,19 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         house, policy = self._relay.house, self._front.policy
         pra = purported_responsible_address(header)
-        return message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
+        facts, now = transaction.facts, transaction.arrived_at
+        if self._client.address in policy.trusted_hops.networks:
+            return facts_behind(
+                policy.trusted_hops,
+                house.checker,
+                facts,
+                header,
+                pra,
+                now,
+                policy.submitter,
+                check_helo=policy.check_helo,
+            )
+        return message_facts(house.checker, facts, pra, now, policy.submitter)
 
     def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
         transaction.header, transaction.message = header, facts
