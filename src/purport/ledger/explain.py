@@ -142,6 +142,9 @@ def _proved(found: RecordedDmarc) -> Iterator[str]:
             yield f"  {identifier} is aligned with {found.domain}"
     if found.tag is not None:
         yield f"  {found.tag}={found.requested} applies; what is asked for: {found.disposition}"
+    if found.chain is not None:
+        sealers = ", ".join(found.chain.sealers) or "nobody who can be told"
+        yield f"ARC chain of {sealers}: {found.chain.result}" + f": {found.chain.problem}" * bool(found.chain.problem)
     if found.override is not None:
         yield f"  not applied: {found.override.by} vouches ({found.override.type}) {found.override.reason}".rstrip()
 
