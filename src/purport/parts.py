@@ -17,7 +17,7 @@ from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.odmr import provider_of
 from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Listener, Settings
+from purport.config.schema import Domain, Listener, ReportTable, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
@@ -43,6 +43,7 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.reporting.submitter import Submitter
 from purport.service.alias_files import WrongAliases, aliases_in
 from purport.service.fetch import Source
 from purport.service.forwarding import ForwardDesk
@@ -261,6 +262,13 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         return ClientContexts(authorities)
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+
+
+def make_submitter(settings: Settings, table: ReportTable) -> Submitter:
+    """Who sends the reports that one table of the settings is about."""
+    contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
+    sender = parse_mailbox(table.from_) if table.from_ else contact
+    return Submitter(table.organization or settings.hostname, contact, sender)
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

@@ -486,6 +486,27 @@ class TlsPolicy(Table, frozen=True):
     ] = []
 
 
+class ReportTable(Table, frozen=True):
+    """What daily reports of all kinds have in common."""
+
+    send: Annotated[bool, Meta(description="count what there is to tell, and send it; false: neither")] = True
+    organization: Annotated[str, Meta(description="who reports; empty: the host name")] = ""
+    contact: Annotated[
+        str, Meta(description="the address for questions; its domain reports; empty: postmaster at the host name")
+    ] = ""
+    from_: Annotated[
+        str, Meta(description="the From of reports by mail, in a domain that mail is signed for; empty: contact")
+    ] = field(default="", name="from")
+
+
+class TlsReport(ReportTable, frozen=True):
+    """Daily reports about TLS to the domains that mail went to and that ask for them (TLSRPT, RFC 8460)."""
+
+
+class DmarcReport(ReportTable, frozen=True):
+    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
+
+
 class Etrn(Table, frozen=True):
     """Clients that may start the delivery of what waits for their domains (ETRN, RFC 1985)."""
 
@@ -563,6 +584,8 @@ class Settings(Table, frozen=True):
     relay: Relay = field(default_factory=Relay)
     forwarding: Forwarding = field(default_factory=Forwarding)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
+    tls_report: TlsReport = field(default_factory=TlsReport)
+    dmarc_report: DmarcReport = field(default_factory=DmarcReport)
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     odmr: Annotated[list[Odmr], Meta(description="users whose hosts come for the mail of their domains")] = []
     fetch: Annotated[list[Fetch], Meta(description="providers that have mail for us")] = []

@@ -53,6 +53,7 @@ from purport.policy.submission import ANY, missing_fields
 from purport.policy.submitter import Verdict
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import Body, NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.reporting.dmarc.row import DmarcRow, row_of_message
 from purport.service.forwarding import (
     FORWARDED,
     NOT_SET_UP,
@@ -166,6 +167,7 @@ class House:
     expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
+    report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain
     visits: Visits
 
 
@@ -951,6 +953,8 @@ class Connection(asyncio.Protocol):
         decision = self._front.policy.at_message(facts, header, unprotected(transaction))
         transaction.rules += decision.rules
         if decision.reply is not None:
+            if not decision.reply.transient:  # else it comes again, and is counted then
+                self._count(facts)
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
         division = None
         desk = self._front.forwarding
@@ -959,6 +963,7 @@ class Connection(asyncio.Protocol):
             rule, refusal = goes_round(division.looping, others=division.reaches)
             transaction.rules += (rule,)
             if refusal is not None:
+                self._count(facts)
                 return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
         try:
             messages = self._messages(transaction, spool, header, facts, division)
@@ -973,6 +978,7 @@ class Connection(asyncio.Protocol):
             if error is None:
                 self._stored += 1
                 chronicle.stored(transaction, self._client)
+                self._count(facts)
                 for message in messages:
                     if message.release_at:
                         house.holding.add(message.release_at, message.reverse_path)
@@ -988,6 +994,12 @@ class Connection(asyncio.Protocol):
         else:
             house.store.accept_all(messages, stored)
         return None
+
+    def _count(self, facts: MessageFacts) -> None:
+        """Count what DMARC found, for the owner of the domain."""
+        row = row_of_message(self._front.policy.dmarc, facts)
+        if row is not None:
+            self._relay.house.report_dmarc(row)
 
     def _messages(
         self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts, division: Division | None
