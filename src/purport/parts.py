@@ -407,6 +407,7 @@ def make_front(
         etrn=make_grants(settings),
         desk=desk,
         signer=signer if settings.dkim_sign.submission else NO_SIGNER,
+        sealer=signer if settings.forwarding.seal else NO_SIGNER,
         forwarding=forwarding,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
         client_names=settings.dns.client_names,

@@ -461,6 +461,13 @@ class Forwarding(Table, frozen=True):
             "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
         ),
     ] = "resent"
+    seal: Annotated[
+        bool,
+        Meta(
+            description="say under an ARC seal (RFC 8617) what was found about a message, where [[dkim]] has a key for "
+            "the domain of the mailbox that forwards"
+        ),
+    ] = True
     srs_domain: Annotated[
         str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
     ] = ""

@@ -46,6 +46,8 @@ from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.policy.relaying import RULE as RELAYING
+from purport.policy.results import results
+from purport.policy.sealing import sealed
 from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.policy.submitter import Verdict
@@ -138,6 +140,7 @@ class Front:
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
     signer: Signer = NO_SIGNER  # signs what users submit
+    sealer: Signer = NO_SIGNER  # seals what goes on
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
     client_names: bool = False  # whether the names of clients are looked up
@@ -852,7 +855,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
-            if self._front.signer and self._client.login is not None:
+            front, login = self._front, self._client.login
+            if (front.signer and login is not None) or (front.sealer and transaction.forwarded):
                 transaction.reader = MessageReader(FORM)
         return spool
 
@@ -1056,6 +1060,7 @@ class Connection(asyncio.Protocol):
             queue_id = relay.house.ids.next() if messages else transaction.queue_id
             block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at))
             trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
+            trace = self._seal(transaction, copy.forwarder, trace, facts) + trace
             carried = marked(parameters, copy.forwarder)
             message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
             message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at)
@@ -1143,6 +1148,17 @@ class Connection(asyncio.Protocol):
         if author is None:
             return b""
         return signer.fields(author, header, transaction.hashes, transaction.arrived_at)
+
+    def _seal(self, transaction: Transaction, forwarder: Mailbox, trace: bytes, facts: MessageFacts) -> bytes:
+        """Our ARC set on a copy that goes on (RFC 8617), made when nothing in it changes any more."""
+        front, came = self._front, transaction.reader.header
+        keys = front.sealer.keys_for(forwarder) if front.sealer else []
+        if not keys or came is None:
+            return b""
+        said = results(front.policy.receiver, facts, front.policy.dmarc)
+        header = came.below(read_header(trace).fields)  # of what was forged in it nothing is signed
+        utf8 = is_international(transaction.mail.parameters)
+        return sealed(keys, header, transaction.hashes, said, facts, transaction.arrived_at, utf8=utf8)
 
     # The end of a transaction
 
