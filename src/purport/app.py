@@ -22,7 +22,9 @@ from typing import Final
 
 import uvloop
 
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.spf.checker import Checker
+from purport.config.dkim import load_signer
 from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
@@ -143,11 +145,14 @@ class Server:
         )
         self._store = SqliteStore(state / "spool", loop, memory_limit=settings.limits.memory_threshold)
         self._resolver = make_resolver(path, settings)
+        self._signer = load_signer(path, settings)
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
         self._forwarding = make_forwarding(path, settings)
-        reporter = Reporter(settings.hostname, routes, schedule, self._store, ids.next, self._returns_to)
+        reporter = Reporter(
+            settings.hostname, routes, schedule, self._store, ids.next, self._returns_to, self._report_signer
+        )
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -159,6 +164,7 @@ class Server:
                 credentials=make_credentials(path, settings),
                 tls=make_tls_rules(settings),
                 contexts=make_client_contexts(path, settings),
+                signer=lambda: self._signer,
             ),
             reporter=reporter,
             schedule=schedule,
@@ -193,7 +199,7 @@ class Server:
         try:
             desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                front = make_front(self._settings, number, self._certificates, desk, self._forwarding)
+                front = make_front(self._settings, number, self._certificates, desk, self._forwarding, self._signer)
                 relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
@@ -243,8 +249,10 @@ class Server:
             certificates = make_certificates(self._path, settings)
             desk = self._desk(settings)
             forwarding = make_forwarding(self._path, settings)
+            signer = load_signer(self._path, settings)
             fronts = [
-                make_front(settings, number, certificates, desk, forwarding) for number in range(len(settings.listener))
+                make_front(settings, number, certificates, desk, forwarding, signer)
+                for number in range(len(settings.listener))
             ]
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
@@ -252,6 +260,7 @@ class Server:
         self._settings = settings
         self._certificates = certificates
         self._forwarding = forwarding
+        self._signer = signer
         self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
@@ -262,6 +271,10 @@ class Server:
     def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
         """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
         return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
+
+    def _report_signer(self) -> Signer:
+        """What signs our reports, by the settings of now."""
+        return self._signer if self._settings.dkim_sign.reports else NO_SIGNER
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

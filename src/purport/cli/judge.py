@@ -20,6 +20,7 @@ from purport.cli.exits import (
     read_input,
     reverse_path_of,
     settings_if_any,
+    with_crlf,
 )
 
 if TYPE_CHECKING:
@@ -109,8 +110,3 @@ def forwards_of(path: Path, settings: Settings) -> Forwards:
         return make_forwards(path, settings)
     except SettingsError as error:
         raise Failure(str(error), EX_CONFIG) from error
-
-
-def with_crlf(octets: bytes) -> bytes:
-    """A message from a file as it goes over the wire."""
-    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -24,6 +24,9 @@ COMMANDS: Final = {
     "judge": "what would be decided about a message, and why",
     "pra": "the address that a message names as responsible (RFC 4407)",
     "spf": "check SPF or Sender ID (RFC 7208, RFC 4406)",
+    "dmarc": "look over what a domain publishes about DMARC (RFC 9989)",
+    "arc": "who passed a message on, and what each of them found (RFC 8617)",
+    "dkim": "make keys, sign and verify messages (RFC 6376)",
     "etrn": "ask a server to send what waits for a domain (RFC 1985)",
     "send": "send one message, naming its submitter where the server offers SUBMITTER",
 }

@@ -22,6 +22,8 @@ from purport.mail.reply import Reply, reply
 
 MAILDIR: Final = "maildir"
 FAIL: Final = "fail:"  # in place of a next hop: the recipient fails with the reply behind it
+JUNK: Final = "maildir:Junk"  # where mail in quarantine goes; not for settings
+MAILDIRS: Final = (MAILDIR, JUNK)
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
@@ -78,6 +80,12 @@ def failure_of(next_hop: str) -> Reply:
     """The reply that stands in place of a next hop."""
     code, status, text = next_hop.removeprefix(FAIL).split(" ", 2)
     return reply(int(code), status, text)
+
+
+def quarantined(next_hop: str) -> str:
+    """The next hop of mail that its author's domain wants quarantined (RFC 9989 section 4.7): the junk folder where
+    mailboxes are ours. Another server gets it as it is, and sees in its header what was found."""
+    return JUNK if next_hop == MAILDIR else next_hop
 
 
 def valid_route(route: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, final
 
+from purport.authentication.dkim.body import BodyHashes
+from purport.authentication.message import MessageReader
 from purport.forwarding.mark import forwarder_of
 from purport.ledger.record import (
     RecordedForward,
@@ -45,6 +47,7 @@ class Transaction:
         "facts",
         "fault",
         "forwarded",
+        "hashes",
         "header",
         "mail",
         "message",
@@ -53,11 +56,11 @@ class Transaction:
         "policy",
         "priority",
         "queue_id",
+        "reader",
         "recipients",
         "refused",
         "release_at",
         "rules",
-        "searched",
         "size",
         "spool",
         "wrong",
@@ -79,9 +82,10 @@ class Transaction:
         self.passed_on: list[QueuedMessage] = []  # the copies that go on
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
+        self.reader = MessageReader()  # of what goes into it
         self.added = b""  # fields that a submission lacked
+        self.hashes: BodyHashes = {}  # of its body, in the forms that signatures need
         self.size = 0  # octets of the message
-        self.searched = 0  # octets in which the end of the header is not; for a message in chunks
         self.header: Header | None = None
         self.message: MessageFacts | None = None
         self.fault: Reply | None = None  # what kept the mail data from being stored
