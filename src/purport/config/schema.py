@@ -429,6 +429,13 @@ class Forwarding(Table, frozen=True):
             "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
         ),
     ] = "resent"
+    dmarc_fail: Annotated[
+        Literal["policy", "refuse", "forward"],
+        Meta(
+            description="what is not forwarded of mail that fails DMARC: policy: that of domains which ask for more "
+            "than none; refuse: all of it; forward: nothing is held back"
+        ),
+    ] = "policy"
     srs_domain: Annotated[
         str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
     ] = ""

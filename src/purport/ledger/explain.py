@@ -39,6 +39,8 @@ ADVICE: Final = {
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
     "storage": "The disk of this server could not take the message. The client will try again.",
+    "forwarding-dmarc": "The author's domain disowns the message, so it is not passed on in our name. Its owner must "
+    "sign the mail or name the client in its SPF record; [forwarding] dmarc_fail says which mail is refused so.",
     "forwarding-loop": "The mailbox forwards to an address whose mail comes back to it: change one of the two.",
     "dmarc": "The domain of the author does not let this client write in its name, and no signature of that domain "
     "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "

@@ -23,7 +23,7 @@ from purport.mail.header import Header
 from purport.mail.reply import NO_SUCH_MAILBOX, Reply, reply
 from purport.mail.trace import delivered_to
 from purport.policy.decision import Rule
-from purport.policy.forwarding import loop_reply
+from purport.policy.forwarding import DmarcFail, loop_reply
 from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submitter import Verdict
 from purport.queue.store import QueuedRecipient
@@ -86,6 +86,7 @@ class ForwardDesk:
     ours: Container[str]  # the domains we receive for
     srs_domain: str = ""  # of SRS addresses; empty: that of the mailbox that forwards
     repair: Repair = "resent"
+    dmarc_fail: DmarcFail = "policy"
     commands: Mapping[str, LookupCommand] = field(default_factory=dict)  # by domain
     exists: Callable[[Mailbox], bool] = lambda _: True
 

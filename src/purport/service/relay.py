@@ -37,7 +37,7 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.forwarding import goes_round
+from purport.policy.forwarding import goes_round, may_forward
 from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.policy import Policy
@@ -867,10 +867,13 @@ class Connection(asyncio.Protocol):
         desk = self._front.forwarding
         if transaction.forwarded and desk is not None:
             division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
-            rule, refusal = goes_round(division.looping, others=division.reaches)
-            transaction.rules += (rule,)
-            if refusal is not None:
-                return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+            verdicts = [goes_round(division.looping, others=division.reaches)]
+            if division.copies:
+                verdicts.append(may_forward(desk.dmarc_fail, facts))
+            for rule, refusal in verdicts:
+                transaction.rules += (rule,)
+                if refusal is not None:
+                    return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
         try:
             messages = self._messages(transaction, spool, header, facts, division)
         except NotStored as error:  # there was no room for a report
