@@ -137,6 +137,7 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         ours=forwards.ours,
         srs_domain=table.srs_domain.lower(),
         repair=table.repair,
+        addresses=tuple(table.addresses),
         dmarc_fail=table.dmarc_fail,
         commands={
             a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)

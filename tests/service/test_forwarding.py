@@ -414,3 +414,39 @@ def test_s17_two_froms_are_no_author_that_could_be_forwarded(tmp_path: Path) -> 
         with pytest.raises(smtplib.SMTPDataError, match=r"5\.7\.1 Not forwarded: the From field"):
             send(server, "carol@company.com.example", message=b"From: alice@example.com\r\n" + BANK)
         assert not hop.transactions
+
+
+@pytest.mark.parametrize(
+    ("domain", "repair"), [("example.com", "none"), ("hard.example", "both"), ("opt-out.example", "srs")]
+)
+def test_the_least_repair_is_planned_and_the_reply_stands_beside_it(tmp_path: Path, domain: str, repair: str) -> None:
+    more = '[forwarding]\nrepair = "least"\naddresses = ["192.0.2.25"]'
+    with running(tmp_path, more) as (server, hop):
+        text = server.settings.read_text().replace("[queue]", '[submitter]\nreject_at = "data"\n\n[queue]')
+        server.settings.write_text(text)
+        (tmp_path / "zone.json").write_text(
+            json.dumps(
+                {
+                    "company.com.example": [{"TXT": "v=spf1 ip4:192.0.2.25 -all"}],
+                    "example.com": [{"TXT": "v=spf1 ip4:192.0.2.0/24 ip4:127.0.0.1 -all"}],
+                    "hard.example": [{"TXT": "v=spf1 ip4:127.0.0.1 -all"}],
+                    "opt-out.example": [{"TXT": "v=spf1 ip4:127.0.0.1 -all"}, {"TXT": "spf2.0/pra ?all"}],
+                }
+            )
+        )
+        server.stop()
+        server.start()
+        send(
+            server,
+            "carol@company.com.example",
+            sender=f"alice@{domain}",
+            message=MESSAGE.replace(b"example.com", domain.encode()),
+        )
+        (one,) = received(hop, 1)
+        assert (f"<alice@{domain}>" in one.mail) is (repair in ("none", "resent"))
+        assert ("resent-from" in names(one.message)) is (repair in ("resent", "both"))
+        wait_for(lambda: "removed" in server.log())
+        assert f"repair={repair}" in server.log()
+        told = server.command("explain", "--last").stdout
+        assert f"repaired by {repair}; {repair}: pass expected (SPF pass" in told
+        assert "as expected" in told

@@ -423,12 +423,20 @@ class Forwarding(Table, frozen=True):
     """Mail that goes on to another address: who answers for it, and where its bounces go."""
 
     repair: Annotated[
-        Literal["none", "resent", "srs", "both"],
+        Literal["none", "resent", "srs", "both", "least"],
         Meta(
             description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
-            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither; "
+            "least: the least of these that the next hop is expected to let pass"
         ),
     ] = "resent"
+    addresses: Annotated[
+        list[str],
+        Meta(
+            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
+            "the DNS has for hostname"
+        ),
+    ] = []
     dmarc_fail: Annotated[
         Literal["policy", "refuse", "forward"],
         Meta(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
@@ -22,11 +22,13 @@ from purport.delivery.route import quarantined
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
 from purport.forwarding.expansion import CannotExpand, Expansion
 from purport.forwarding.mark import marked
+from purport.forwarding.plan import Plan
 from purport.forwarding.resent import resent_block
 from purport.ledger.record import RecordedPolicy
 from purport.log import client_text
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
+from purport.mail.domain import normal_domain
 from purport.mail.envelope import Parameters
 from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
@@ -55,6 +57,7 @@ from purport.service.forwarding import (
     Division,
     ForwardDesk,
     Named,
+    PassedOn,
     Pending,
     found_or_refused,
 )
@@ -874,8 +877,31 @@ class Connection(asyncio.Protocol):
                 transaction.rules += (rule,)
                 if refusal is not None:
                     return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+            if desk.repair == "least" and division.copies:
+                found = facts.authentication
+                plans = desk.plans(
+                    self._relay.house.checker,
+                    division.copies,
+                    header,
+                    () if found is None else found.dkim,
+                    transaction.mail.reverse_path,
+                    transaction.arrived_at,
+                )
+                return self._when(plans, lambda plans: self._store(transaction, spool, header, facts, division, plans))
+        return self._store(transaction, spool, header, facts, division, {})
+
+    def _store(
+        self,
+        transaction: Transaction,
+        spool: Spool,
+        header: Header,
+        facts: MessageFacts,
+        division: Division | None,
+        plans: Mapping[str, Plan],
+    ) -> Reply | None:
+        """The message is ours to deliver: it is answered when the disk has it."""
         try:
-            messages = self._messages(transaction, spool, header, facts, division)
+            messages = self._messages(transaction, spool, header, facts, division, plans)
         except NotStored as error:  # there was no room for a report
             return self._refuse_data(transaction, spool, error.reply, "storage")
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
@@ -903,7 +929,13 @@ class Connection(asyncio.Protocol):
         return None
 
     def _messages(
-        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts, division: Division | None
+        self,
+        transaction: Transaction,
+        spool: Spool,
+        header: Header,
+        facts: MessageFacts,
+        division: Division | None,
+        plans: Mapping[str, Plan],
     ) -> list[QueuedMessage]:
         """What is stored of the message: itself, and a copy for each mailbox that forwards it. Raises NotStored."""
         relay, front = self._relay, self._front
@@ -936,13 +968,16 @@ class Connection(asyncio.Protocol):
             )
         for copy in division.copies:
             queue_id = relay.house.ids.next() if messages else transaction.queue_id
-            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at))
+            repair = desk.repair_of(copy.forwarder, plans)
+            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at), repair)
             trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
             carried = marked(parameters, copy.forwarder)
             message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
-            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at)
+            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at, repair)
             messages.append(message)
-            transaction.passed_on.append(message)
+            planned = plans.get(normal_domain(copy.forwarder.domain))
+            expected = "" if planned is None else planned.told
+            transaction.passed_on.append(PassedOn(message, copy.forwarder, repair, expected))
         if division.expanded:
             original = replace(messages[0], reverse_path=reverse_path)
             messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
