@@ -58,6 +58,7 @@ from purport.users.tokens import Tokens, TokenSettings
 
 OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
+SRS_SECRET: Final = "srs-secret"  # in state_dir
 SRS_SECRET_OCTETS: Final = 24  # of chance, as text: more than the hash that it keys can show
 
 
@@ -148,6 +149,14 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
     )
 
 
+def known_srs(path: Path, settings: Settings) -> Srs | None:
+    """What reads our SRS addresses, where there is a secret already. Raises SettingsError."""
+    if not settings.forwarding.srs_secret_file and not (state_folder(path, settings) / SRS_SECRET).exists():
+        return None
+    table = settings.forwarding
+    return Srs(srs_secrets(path, settings), table.srs_separator, table.srs_days, table.srs_hash_length)
+
+
 def existing(settings: Settings, forwards: Forwards) -> Callable[[Mailbox], bool]:
     """Whether a mailbox of ours exists."""
     mailboxes = mailboxes_of(settings, forwards)
@@ -163,7 +172,7 @@ def srs_secrets(path: Path, settings: Settings) -> tuple[bytes, ...]:
     """The secrets of SRS addresses: those of the file that is named, else one of our own, made when it is first asked
     for. Raises SettingsError."""
     named = settings.forwarding.srs_secret_file
-    place = path.parent / named if named else state_folder(path, settings) / "srs-secret"
+    place = path.parent / named if named else state_folder(path, settings) / SRS_SECRET
     try:
         if not named and not place.exists():
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
