@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import time
@@ -9,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
+from purport.config.odmr import provider_of
 from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Settings
+from purport.config.schema import Domain, Listener, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
@@ -30,6 +34,7 @@ from purport.net.client_tls import ClientContexts
 from purport.net.resolver import Resolver
 from purport.net.tls import problem_of
 from purport.policy.dmarc import DmarcPolicy
+from purport.policy.on_demand import Customer
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy
@@ -39,12 +44,15 @@ from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
 from purport.service.alias_files import WrongAliases, aliases_in
+from purport.service.fetch import Source
 from purport.service.forwarding import ForwardDesk
 from purport.service.holding import HoldingLimits
 from purport.service.login import LoginDesk
 from purport.service.lookup_command import LookupCommand
 from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
+from purport.smtp.extensions.atrn import BESIDE as BESIDE_ATRN
+from purport.smtp.extensions.atrn import EXTENSION as ATRN
 from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
 from purport.smtp.sasl.credentials import Credentials
 from purport.smtp.sasl.keys import read_keys
@@ -90,6 +98,7 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
+        trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
     )
 
 
@@ -347,11 +356,11 @@ def make_front(
     number: int,
     certificates: Certificates | None = None,
     desk: LoginDesk | None = None,
-    forwarding: ForwardDesk | None = None,
     signer: Signer = NO_SIGNER,
+    forwarding: ForwardDesk | None = None,
 ) -> Front:
-    """What the connections of one listener share; `desk` is where they log in, `forwarding` what is known about mail
-    that goes on, `signer` has our keys."""
+    """What the connections of one listener share; `desk` is where they log in, `signer` has our keys, `forwarding` what
+    is known about mail that goes on."""
     limits = settings.limits
     listener = settings.listener[number]
     withheld = {keyword.upper() for keyword in listener.discard_ehlo_keywords}
@@ -359,13 +368,15 @@ def make_front(
         withheld.add(SUBMITTER.keyword)
     trusted = Networks(listener.xclient)
     policy = make_policy(settings, None if forwarding is None else forwarding.forwards)
+    on_demand = (*BESIDE_ATRN, ATRN.keyword)
+    offered = [one for one in ALL if one.keyword in on_demand] if listener.service == "odmr" else ALL
     tls = None if listener.tls == "none" else certificates
-    if listener.service != "submission" and not listener.auth:
+    if listener.service not in ("submission", "odmr") and not listener.auth:
         desk = None
     return Front(
         profile=Profile(
             settings.hostname,
-            tuple(extension for extension in ALL if extension.keyword not in withheld),
+            tuple(extension for extension in offered if extension.keyword not in withheld),
             message_octets=limits.message_size,
             recipients=limits.recipients,
             errors=limits.errors,
@@ -394,11 +405,50 @@ def make_front(
         holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
         etrn=make_grants(settings),
         desk=desk,
+        signer=signer if settings.dkim_sign.submission else NO_SIGNER,
         forwarding=forwarding,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
-        signer=signer if settings.dkim_sign.submission else NO_SIGNER,
         takes_mail=listener.takes_mail,
+        judged=listener.service == "lmtp",
+        customers=make_customers(settings),
     )
+
+
+def make_fetched_front(settings: Settings, forwarding: ForwardDesk | None = None) -> Front:
+    """What the connections share over which providers give us our mail: each is a server of ours, as far as it brings
+    what is for us; there is nothing else that it may do."""
+    listener = Listener(bind=["fetch"], tls="none")
+    front = make_front(msgspec.structs.replace(settings, listener=[listener]), 0, forwarding=forwarding)
+    policy = dataclasses.replace(front.policy, relaying=dataclasses.replace(front.policy.relaying, networks=Networks()))
+    return dataclasses.replace(front, policy=policy, recorded=recorded_policy(policy), judged=True, etrn=())
+
+
+def make_customers(settings: Settings) -> tuple[Customer, ...]:
+    """Whose hosts may come for which domains' mail."""
+    return tuple(
+        Customer(saslprep(table.user), frozenset(map(normal_domain, table.domains)), table.seconds)
+        for table in settings.odmr
+    )
+
+
+def make_sources(path: Path, settings: Settings) -> tuple[Source, ...]:
+    """Where mail for us is fetched. Raises OSError and ValueError for a password's file that cannot be used."""
+    sources = []
+    for table in settings.fetch:
+        host, port = provider_of(table.host)
+        literal = f"[{host}]" if ":" in host else host
+        password = saslprep(secret_in(path, table.password_file))
+        sources.append(
+            Source(
+                table.host,
+                f"smtp:{literal}:{port}",
+                Credentials(saslprep(table.user), password, without_tls=table.auth_without_tls),
+                tuple(a_label_form(domain).lower() for domain in table.domains),
+                table.every,
+                Level[table.tls.upper()],
+            )
+        )
+    return tuple(sources)
 
 
 def make_grants(settings: Settings) -> tuple[Grant, ...]:

@@ -88,13 +88,14 @@ def check_zone(path: Path, settings: Settings) -> None:
 def check_users(path: Path, settings: Settings) -> None:
     """Whether the users file and the files of passwords can be read; and a word about secrets that others can read."""
     from purport.config.load import SettingsError
-    from purport.parts import make_credentials, secret_in
+    from purport.parts import make_credentials, make_sources, secret_in
     from purport.users.file import read_users
 
     file = path.parent / settings.users.file if settings.users.file else None
     try:
         users = {} if file is None else read_users(file)
         make_credentials(path, settings)
+        make_sources(path, settings)
         secret_in(path, settings.oauth.client_secret_file)
     except (OSError, ValueError) as error:
         told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -103,10 +104,10 @@ def check_users(path: Path, settings: Settings) -> None:
         warn(f"{file}: others can read the hashes of the users' passwords", f"chmod 600 {file}")
     if others_read(path) and (keys := secrets_in_clear(settings)):
         warn(f"{path}: others can read {', '.join(keys)}", f"chmod 600 {path}, or keep hashes with `purport user add`")
-    submission = any(listener.service == "submission" for listener in settings.listener)
+    services = [listener.service for listener in settings.listener if listener.service in ("submission", "odmr")]
     elsewhere = settings.users.dovecot or settings.oauth.jwks or settings.oauth.introspection
-    if submission and not (users or settings.user or elsewhere):
-        warn(f"{path}: nobody can log in to the submission service", "add somebody with `purport user add`")
+    if services and not (users or settings.user or elsewhere):
+        warn(f"{path}: nobody can log in to the {services[0]} service", "add somebody with `purport user add`")
 
 
 def check_forwards(path: Path, settings: Settings) -> None:

@@ -87,7 +87,7 @@ def as_object(entry: Entry) -> dict[str, object]:
 
 def _show_entries(entries: Iterable[Entry]) -> None:
     """As `mailq` has it: a * behind the id of a message that is being delivered, a ! behind that of a held one; a +
-    behind that of one that waits for its release."""
+    behind that of one that waits for its release, a ~ behind that of one whose host comes for it."""
     count = size = 0
     for entry in entries:
         if not count:
@@ -99,7 +99,7 @@ def _show_entries(entries: Iterable[Entry]) -> None:
 
 
 def _show_entry(entry: Entry) -> None:
-    mark = {"active": "*", "hold": "!", "scheduled": "+"}.get(entry.queue_name.value, " ")
+    mark = {"active": "*", "hold": "!", "scheduled": "+", "waiting": "~"}.get(entry.queue_name.value, " ")
     click.echo(
         f"{entry.queue_id}{mark} {entry.message_size:8} {_moment(entry.arrival_time)}  {safe(entry.sender) or '<>'}"
     )

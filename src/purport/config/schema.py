@@ -68,7 +68,10 @@ class Domain(Table, frozen=True):
     ] = None
     deliver: Annotated[
         str,
-        Meta(description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH" or "mx"'),
+        Meta(
+            description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx", or '
+            '"odmr": its mail waits until its host comes for it, see [[odmr]]'
+        ),
     ] = "maildir"
     forwards: Annotated[
         dict[str, Annotated[list[str], Meta(min_length=1)]],
@@ -105,16 +108,19 @@ class Listener(Table, frozen=True):
 
     bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
     service: Annotated[
-        Literal["mx", "submission", "lmtp"],
+        Literal["mx", "submission", "lmtp", "odmr"],
         Meta(
             description="what is spoken there: mx is SMTP between servers; submission takes mail of users who log in; "
-            "lmtp takes mail from servers of your own (RFC 2033)"
+            "lmtp takes mail from servers of your own (RFC 2033); odmr takes none, but gives what waits to hosts that "
+            "log in for it (RFC 2645), on port 366"
         ),
     ] = "mx"
     takes_mail: Annotated[
         bool, Meta(description="false: whoever comes hears 521, that this host takes no mail (RFC 7504), and is let go")
     ] = True
-    auth: Annotated[bool, Meta(description="offer AUTH to the clients of an mx too; a submission always does")] = False
+    auth: Annotated[
+        bool, Meta(description="offer AUTH to the clients of an mx too; a submission and an odmr always do")
+    ] = False
     auth_without_tls: Annotated[
         bool, Meta(description="let clients log in where TLS does not protect the connection: for tests, and behind it")
     ] = False
@@ -179,7 +185,8 @@ class Auth(Table, frozen=True):
         list[str],
         Meta(
             description="what is offered where it can be: SCRAM where no Dovecot is asked and every user has keys for "
-            "it, OAUTHBEARER where [oauth] is set; LOGIN, for old clients, only where it is named here"
+            "it, OAUTHBEARER where [oauth] is set; for old clients, and only where they are named here, LOGIN, and "
+            "CRAM-MD5 where every user has a password in clear"
         ),
     ] = field(default_factory=lambda: ["SCRAM-SHA-256", "OAUTHBEARER", "PLAIN"])
     window: Annotated[Seconds, Meta(description="seconds after which failed logins are forgotten")] = 600.0
@@ -311,16 +318,24 @@ class Dmarc(Table, frozen=True):
     """What the domain of the author asks for (RFC 9989)."""
 
     on_fail: Annotated[
-        Literal["tag", "policy"],
+        Literal["tag", "quarantine", "policy"],
         Meta(
             description="policy: what that domain asks for: a message is refused, or goes into the folder Junk of a "
-            "Maildir; one without an author that can be read in one way is refused. tag: it comes in, and its "
+            "Maildir; one without an author that can be read in one way is refused. quarantine: the same, but instead "
+            "of being refused for a policy a message goes into Junk. tag: it comes in, and its "
             "Authentication-Results field says what was found"
         ),
     ] = "policy"
     on_temperror: Annotated[
         Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
     ] = "accept"
+    trusted_sealers: Annotated[
+        list[str],
+        Meta(
+            description="domains of mailing lists and forwarders: where one of them has sealed a message with ARC (RFC "
+            "8617) and saw DMARC pass, what the author's domain asks for is not done"
+        ),
+    ] = []
 
 
 class Limits(Table, frozen=True):
@@ -488,6 +503,35 @@ class Etrn(Table, frozen=True):
     seconds: Annotated[Seconds, Meta(description="seconds until a client may ask for the same again")] = 60.0
 
 
+class Odmr(Table, frozen=True):
+    """A user whose host comes for the mail of its domains (ATRN, RFC 2645), at a listener with `service = "odmr"`."""
+
+    user: Annotated[str, Meta(min_length=1, description="the name that the host logs in with")]
+    domains: Annotated[list[str], Meta(description='domains whose mail it gets, each a [[domain]] by "odmr"')] = []
+    seconds: Annotated[float, Meta(ge=0, le=YEAR, description="seconds until it may ask for the same again")] = 10.0
+
+
+class Fetch(Table, frozen=True):
+    """A provider where mail for our domains waits, and that sends it when we log in and ask for it (ATRN, RFC 2645)."""
+
+    host: Annotated[str, Meta(min_length=1, description="HOST or HOST:PORT; the usual port is 366")]
+    user: Annotated[str, Meta(min_length=1, description="our name there")]
+    password_file: Annotated[str, Meta(min_length=1, description="a file with our password there in its first line")]
+    domains: Annotated[
+        list[str], Meta(description="what to ask for, each a [[domain]]; empty: all that the provider has for us")
+    ] = []
+    every: Annotated[
+        float, Meta(ge=0, le=YEAR, description="seconds between two times; 0: only when `purport odmr` says so")
+    ] = 900.0
+    tls: Annotated[
+        Literal["none", "encrypt", "verify"],
+        Meta(description="verify: TLS with a look at the certificate; encrypt: with any; none: in clear"),
+    ] = "verify"
+    auth_without_tls: Annotated[
+        bool, Meta(description="send the password where TLS does not protect the connection")
+    ] = False
+
+
 class Ledger(Table, frozen=True):
     """The record of every transaction, for `purport explain`."""
 
@@ -528,6 +572,8 @@ class Settings(Table, frozen=True):
     forwarding: Forwarding = field(default_factory=Forwarding)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
+    odmr: Annotated[list[Odmr], Meta(description="users whose hosts come for the mail of their domains")] = []
+    fetch: Annotated[list[Fetch], Meta(description="providers that have mail for us")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
 

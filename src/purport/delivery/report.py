@@ -54,8 +54,8 @@ class Reporter:
     schedule: Schedule
     store: QueueStore
     new_id: Callable[[], str]
-    returns_to: Callable[[Mailbox, float], Mailbox] = lambda reverse_path, _: reverse_path  # behind an SRS address
     signer: Callable[[], Signer] = no_signer  # the one of now: keys may change while we run
+    returns_to: Callable[[Mailbox, float], Mailbox] = lambda reverse_path, _: reverse_path  # behind an SRS address
 
     def wanted(
         self, message: QueuedMessage, recipient: QueuedRecipient, action: Action, *, unasked: bool = False

@@ -41,11 +41,11 @@ ADVICE: Final = {
     "storage": "The disk of this server could not take the message. The client will try again.",
     "forwarding-dmarc": "The author's domain disowns the message, so it is not passed on in our name. Its owner must "
     "sign the mail or name the client in its SPF record; [forwarding] dmarc_fail says which mail is refused so.",
-    "forwarding-loop": "The mailbox forwards to an address whose mail comes back to it: change one of the two.",
     "dmarc": "The domain of the author does not let this client write in its name, and no signature of that domain "
     "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "
     "signed as it is, or write in its own name.",
     "one-author": "The client must send exactly one From field, with addresses that every reader understands alike.",
+    "forwarding-loop": "The mailbox forwards to an address whose mail comes back to it: change one of the two.",
     "hops": "The message goes round in circles: look at its Received fields.",
 }
 
@@ -162,6 +162,9 @@ def _proved(found: RecordedDmarc) -> Iterator[str]:
             yield f"  {identifier} is aligned with {found.domain}"
     if found.tag is not None:
         yield f"  {found.tag}={found.requested} applies; what is asked for: {found.disposition}"
+    if found.chain is not None:
+        sealers = ", ".join(found.chain.sealers) or "nobody who can be told"
+        yield f"ARC chain of {sealers}: {found.chain.result}" + f": {found.chain.problem}" * bool(found.chain.problem)
     if found.override is not None:
         yield f"  not applied: {found.override.by} vouches ({found.override.type}) {found.override.reason}".rstrip()
 

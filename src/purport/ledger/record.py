@@ -304,4 +304,4 @@ def dmarc(message: MessageFacts) -> RecordedDmarc | None:
     found = message.authentication
     if found is None:
         return None
-    return recorded(found.dmarc, spf_identity(message.mail.spf), found.dkim, message.override)
+    return recorded(found.dmarc, spf_identity(message.mail.spf), found.dkim, message.override, found.arc)

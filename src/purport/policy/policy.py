@@ -37,6 +37,7 @@ class Policy:
     hops: int = HOPS
     ownership: Ownership = field(default_factory=dict)
     submission: SubmissionPolicy = field(default_factory=SubmissionPolicy)
+    trusted_sealers: frozenset[str] = frozenset()
 
     def at_mail(self, facts: MailFacts) -> Decision:
         """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF, then what a login may say."""

@@ -16,7 +16,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -28,12 +28,12 @@ from typing import Final, TypeVar, final
 from purport.mail.address import ReversePath
 from purport.queue.body import FileBody
 from purport.queue.body_files import Append, BodyFiles
-from purport.queue.queue_id import queue_id_of
+from purport.queue.queue_id import number_of, queue_id_of
 from purport.queue.schedule import LOWEST
 from purport.queue.schema import BODIES, LOCK, connect, prepare, reverse_path_of
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
-from purport.queue.writer import Ask, Job, Step, Writer, waiting_for
+from purport.queue.writer import Ask, Job, Step, Writer, waiting_for, waiting_ids
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -172,6 +172,22 @@ class SqliteStore:
             part = keys[start : start + GROUP_LIMIT]
             await self._ask(partial(Writer.hasten, now=now, keys=part))
         return len({message for message, _ in keys}), frozenset(next_hop for _, _, next_hop in found)
+
+    async def waiting(self, now: float, next_hops: Collection[str], limit: int, after: str | None = None) -> list[str]:
+        """The queue ids, `limit` at most and the oldest first, of messages younger than `after` with recipients of
+        these next hops that are neither leased nor held, and are due or have had an attempt. Raises NotStored."""
+        start = -1 if after is None else number_of(after)
+        look = partial(waiting_ids, self._folder, BUSY_SECONDS, now, tuple(next_hops), start, limit)
+        try:
+            return await self._loop.run_in_executor(self._pool, look)
+        except sqlite3.Error as error:
+            raise StorageFault(str(error)) from error
+
+    async def lease(self, now: float, queue_ids: Sequence[str], next_hops: Collection[str]) -> list[QueuedMessage]:
+        """Those recipients of these messages, as far as they still wait; they are leased to the caller. Raises
+        NotStored."""
+        numbers = [number_of(queue_id) for queue_id in queue_ids]
+        return await self._ask(lambda writer: writer.lease(now, numbers, tuple(next_hops)))
 
     async def refresh(self) -> None:
         """An operator deleted messages from beside: remove them and their bodies. Raises NotStored."""

@@ -21,9 +21,11 @@ IDLE_SECONDS: Final = 10.0  # a tool asks at once or not at all
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A verb. `refresh`: the queue was changed from beside; what is due is tried now."""
+    """A verb. `refresh`: the queue was changed from beside; what is due is tried now. `fetch`: what waits at the
+    provider `argument`, or at all of them, is fetched now, and answered when it is here."""
 
     command: str
+    argument: str = ""
 
 
 class Response(msgspec.Struct, frozen=True):

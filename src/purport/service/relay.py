@@ -18,14 +18,15 @@ from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
-from purport.delivery.route import quarantined
+from purport.delivery.route import on_demand, quarantined
+from purport.delivery.visit import Visitor, Visits
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
 from purport.forwarding.expansion import CannotExpand, Expansion
 from purport.forwarding.mark import marked
 from purport.forwarding.plan import Plan
 from purport.forwarding.resent import resent_block
 from purport.ledger.record import RecordedPolicy
-from purport.log import client_text
+from purport.log import client_text, escaped
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
@@ -42,6 +43,7 @@ from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.forwarding import goes_round, may_forward
 from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
 from purport.policy.login import Login
+from purport.policy.on_demand import Customer, Wanted, wanted
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
@@ -67,6 +69,7 @@ from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle, Transaction
 from purport.service.valid_since import tunnelled, unprotected
 from purport.smtp.event import (
+    Atrn,
     Auth,
     AuthResponse,
     Data,
@@ -83,6 +86,7 @@ from purport.smtp.event import (
     StartTls,
     Xclient,
 )
+from purport.smtp.extensions import atrn
 from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
 from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
@@ -135,10 +139,12 @@ class Front:
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
+    signer: Signer = NO_SIGNER  # signs what users submit
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
-    signer: Signer = NO_SIGNER  # signs what users submit
     takes_mail: bool = True  # else everybody is told so and let go
+    judged: bool = False  # the clients are servers of ours, which judged their own
+    customers: Sequence[Customer] = ()  # who may come for which domains' mail
 
 
 @final
@@ -160,6 +166,7 @@ class House:
     expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
+    visits: Visits
 
 
 @final
@@ -178,6 +185,13 @@ class Relay:
     def connection(self) -> Connection:
         """A protocol for the next connection."""
         return Connection(self)
+
+    def take(self, transport: asyncio.Transport, gone: Callable[[int], None]) -> None:
+        """Serve who was the server on this connection until now (RFC 2645 section 5.3): it waits for our greeting.
+        `gone` is told, when it is, how many messages it brought."""
+        connection = Connection(self, gone)
+        transport.set_protocol(connection)
+        connection.reversed(transport)
 
     def expire(self) -> None:
         """Close the connections whose client took too long; to be called once a second or so."""
@@ -215,20 +229,24 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_exchange",
         "_front",
+        "_gone",
         "_held",
         "_proxied",
         "_relay",
         "_session",
         "_shaking",
         "_stopping",
+        "_stored",
         "_transaction",
         "_transport",
         "_waiting",
         "deadline",
     )
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, gone: Callable[[int], None] | None = None) -> None:
         self._relay = relay
+        self._gone = gone
+        self._stored = 0  # messages
         self._front = relay.front  # also when the settings are read again meanwhile
         self._session: ServerSession | None = None
         self._transaction: Transaction | None = None
@@ -256,11 +274,18 @@ class Connection(asyncio.Protocol):
         else:
             self._begin(address)
 
-    def _begin(self, address: str, octets: bytes = b"") -> None:
-        """The client is known: greet it, where there is room. `octets` is what it said already."""
+    def reversed(self, transport: asyncio.Transport) -> None:
+        """The other side was the server until now, in clear or under TLS."""
+        self._transport = transport
+        tls = described(transport.tls) if isinstance(transport, TlsLayer) else ("", "")
+        self._begin(client_address(transport)[0], tls=tls)
+
+    def _begin(self, address: str, octets: bytes = b"", tls: tuple[str, str] = ("", "")) -> None:
+        """The client is known: greet it, where there is room. `octets` is what it said already, `tls` how the
+        connection is protected."""
         relay = self._relay
         self._address = address
-        self._client = Client(address, None, "")
+        self._client = Client(address, None, "", True, *tls)
         if not relay.house.admission.enter(self._address):
             relay.house.chronicle.connection(client_text(None, self._address), "too many connections")
             self._transport.write(replies.TOO_MANY_CONNECTIONS.octets())
@@ -276,7 +301,7 @@ class Connection(asyncio.Protocol):
         self._session = ServerSession(
             front.profile,
             xclient_allowed=front.trusts(address),
-            secure=front.tls_first,
+            secure=front.tls_first or bool(tls[0]),
             today=int(relay.house.clock() // DAY),
             etrn_allowed=may_ask(front.etrn, address),
         )
@@ -326,6 +351,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._relay.connections.discard(self)
         self._proxied = None
+        if self._gone is not None:
+            self._gone(self._stored)
         if self._session is None:
             return
         self._session = None
@@ -421,6 +448,8 @@ class Connection(asyncio.Protocol):
             return NOT_NOW if self._front.certificate() is None else replies.OK
         if isinstance(event, Etrn):
             return self._etrn(event)
+        if isinstance(event, Atrn):
+            return self._atrn(event)
         if isinstance(event, Auth | AuthResponse):
             self._auth(event)
             return None
@@ -585,6 +614,56 @@ class Connection(asyncio.Protocol):
         self._relay.house.chronicle.connection(client, f"ETRN: {given}")
         return given
 
+    def _atrn(self, event: Atrn) -> Reply | None:
+        """Give the client what waits for its domains, over this connection (RFC 2645)."""
+        relay, login = self._relay, self._client.login
+        assert login is not None  # the session lets nobody else ask
+        found = wanted(self._front.customers, login.name, event.domains)
+        if found is None:
+            return self._atrn_answered(atrn.NOT_YOURS)
+        key = ("ATRN", login.name, *sorted(found.domains))
+        if not relay.house.throttle.allows(key, relay.loop.time(), found.seconds):
+            return self._atrn_answered(atrn.ASKED_BEFORE)
+        task = relay.loop.create_task(self._find_mail(found))
+        relay.waiting.add(task)
+        task.add_done_callback(relay.waiting.discard)
+        return None
+
+    async def _find_mail(self, found: Wanted) -> None:
+        next_hops = frozenset(map(on_demand, found.domains))
+        try:
+            given = atrn.REVERSING if await self._relay.house.visits.any_waits(next_hops) else atrn.NO_MAIL
+        except NotStored:
+            given = atrn.NOT_NOW
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        session = self._session
+        self._answer(self._atrn_answered(atrn.NOT_NOW if self._stopping else given))
+        if session is not None and session.state is State.REVERSED and not self._transport.is_closing():
+            self._reverse(next_hops)
+
+    def _atrn_answered(self, given: Reply) -> Reply:
+        client, login = client_text(self._client.name, self._client.address), self._client.login
+        self._relay.house.chronicle.connection(client, f"ATRN of {escaped(login.name) if login else 'nobody'}: {given}")
+        return given
+
+    def _reverse(self, next_hops: frozenset[str]) -> None:
+        """The client is the server from here on, and its place here is taken until it goes."""
+        house, client, address = self._relay.house, self._client, self._address
+        self._relay.connections.discard(self)
+        self._session = None
+        self._let_go(self._held)
+
+        def gone(recipients: int, refusal: str) -> None:
+            house.admission.leave(address)
+            told = f"its host refused: {escaped(refusal)}" if refusal else f"{recipients} recipients sent"
+            house.chronicle.connection(client_text(client.name, client.address), f"ATRN: {told}")
+
+        _, port = client_address(self._transport)
+        label = f"[{client.address}]:{port}"
+        house.visits.begin(Visitor(self._transport, label, f"{client.tls} {client.cipher}".strip(), next_hops, gone))
+
     def _known_login(self, name: str) -> Login:
         desk = self._front.desk
         if desk is None:  # what the login may say is the gateway's to know
@@ -630,7 +709,7 @@ class Connection(asyncio.Protocol):
             submitter = mail.parameters.get(SUBMITTER)
             self._urgency(transaction, mail)
         self._transaction = transaction
-        if front.profile.service == "lmtp":  # the client is a server of ours, which judged its own
+        if front.judged:
             return self._mail_known(
                 transaction, MailFacts(self._client, mail.reverse_path, submitter, None, None, None)
             )
@@ -805,7 +884,13 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         return self._when(
             whole_message_facts(
-                header_facts, transaction.facts, header, reader.signatures, hashes, transaction.arrived_at
+                header_facts,
+                transaction.facts,
+                header,
+                reader.signatures,
+                hashes,
+                transaction.arrived_at,
+                self._front.policy.trusted_sealers,
             ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
@@ -911,6 +996,7 @@ class Connection(asyncio.Protocol):
         def stored(error: BaseException | None) -> None:
             self._transaction = None
             if error is None:
+                self._stored += 1
                 chronicle.stored(transaction, self._client)
                 for message in messages:
                     if message.release_at:

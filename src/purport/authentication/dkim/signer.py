@@ -112,7 +112,7 @@ class Signer:
         """The signatures of a message, to be put on top of it: nothing where there is no key for its author. `hashes`
         hold that of its body in FORM; `now` is in seconds since 1970."""
         body = hashes.get(FORM)
-        if body is None:  # its header is too long to tell where the body begins
+        if body is None or not header.complete:  # too long to tell what there is to be signed
             return b""
         return b"".join(self._sign(key, header, body.digest, now) for key in self.keys_for(author))
 
