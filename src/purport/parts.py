@@ -407,6 +407,7 @@ def make_front(
         desk=desk,
         signer=signer if settings.dkim_sign.submission else NO_SIGNER,
         forwarding=forwarding,
+        sealer=signer if settings.forwarding.seal else NO_SIGNER,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
         takes_mail=listener.takes_mail,
         judged=listener.service == "lmtp",

@@ -67,8 +67,8 @@ def plan(
     config: str | None,
 ) -> None:
     """Simulate the checks of the next hop on the message in FILE (`-` is stdin), as it came to us, for each repair:
-    nothing, a Resent-From field (with SUBMITTER), SRS, both; and for a trusted ARC seal and a rewritten From, which are
-    not done by themselves.
+    nothing, a Resent-From field (with SUBMITTER), SRS, both; and what an ARC seal would change where it is trusted, and
+    what mailing lists do: a rewritten From.
 
     Without --ip our addresses are those of the settings, else those that the DNS has for what we say in EHLO. Exits
     with 0 where a repair passes, 1 where none does.

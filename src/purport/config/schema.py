@@ -452,6 +452,13 @@ class Forwarding(Table, frozen=True):
             "the DNS has for hostname"
         ),
     ] = []
+    seal: Annotated[
+        bool,
+        Meta(
+            description="put an ARC set on what is forwarded, with the [[dkim]] key of the mailbox's domain where "
+            "there is one: what was found here, for servers that trust us"
+        ),
+    ] = True
     dmarc_fail: Annotated[
         Literal["policy", "refuse", "forward"],
         Meta(

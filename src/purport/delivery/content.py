@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+from purport.authentication.arc.sets import NAMES as SETS
 from purport.authentication.dkim.body import hash_body
 from purport.authentication.dkim.intact import intact
 from purport.authentication.dkim.sign import FORM
@@ -64,6 +65,9 @@ def converted(message: QueuedMessage, signer: Signer = NO_SIGNER, now: float = 0
     for signature in intact(header, (octets[header.length :],)):
         raise CannotConvert(f"conversion would break the signature of {signature.domain}", status="5.6.2")
     octets = to_7bit(octets)
+    for field in read_header(trace):
+        if field.name in SETS:  # our seal is about the message as it was: without it the chain is as it came
+            trace = trace.replace(field.raw, b"", 1)
     return (_signed_again(own, trace, octets, signer, now) if own else trace), octets
 
 

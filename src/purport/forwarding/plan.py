@@ -86,9 +86,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All rows, those that this server does and two that it does not do unasked: `seal` (ARC, for next hops that trust
-    us) and `from` (what mailing lists do). `chosen` is of the first kind; it `passes`, or is the best of those that do
-    not."""
+    """All rows: those that can be chosen, `seal` (both, with an ARC set, which helps where the next hop trusts us) and
+    `from` (what mailing lists do). `chosen` is of the first kind; it `passes`, or is the best of those that do not."""
 
     rows: tuple[Row, ...]
     chosen: Repair

@@ -48,6 +48,8 @@ from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.policy.relaying import RULE as RELAYING
+from purport.policy.results import results
+from purport.policy.sealing import sealed
 from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.policy.submitter import Verdict
@@ -141,6 +143,7 @@ class Front:
     desk: LoginDesk | None = None  # where clients log in
     signer: Signer = NO_SIGNER  # signs what users submit
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
+    sealer: Signer = NO_SIGNER  # seals what goes on
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
     takes_mail: bool = True  # else everybody is told so and let go
     judged: bool = False  # the clients are servers of ours, which judged their own
@@ -841,7 +844,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
-            if self._front.signer and self._client.login is not None:
+            front = self._front
+            if (front.signer and self._client.login is not None) or (front.sealer and transaction.forwarded):
                 transaction.reader = MessageReader(FORM)
         return spool
 
@@ -1057,6 +1061,7 @@ class Connection(asyncio.Protocol):
             repair = desk.repair_of(copy.forwarder, plans)
             block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at), repair)
             trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
+            trace = self._seal(transaction, copy.forwarder, header, trace, facts) + trace
             carried = marked(parameters, copy.forwarder)
             message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
             message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at, repair)
@@ -1068,6 +1073,19 @@ class Connection(asyncio.Protocol):
             original = replace(messages[0], reverse_path=reverse_path)
             messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
         return messages
+
+    def _seal(
+        self, transaction: Transaction, forwarder: Mailbox, header: Header, trace: bytes, facts: MessageFacts
+    ) -> bytes:
+        """Our ARC set on a copy (RFC 8617 section 5.1): what was found here, for a next hop that trusts us."""
+        front = self._front
+        keys = front.sealer.keys_for(forwarder) if front.sealer else []
+        if not keys:
+            return b""
+        leaving = header.below(read_header(trace).fields)
+        said = results(front.policy.receiver, facts, front.policy.dmarc)
+        utf8 = is_international(transaction.mail.parameters)
+        return sealed(keys, leaving, transaction.hashes, said, facts, transaction.arrived_at, utf8=utf8)
 
     def _guest_block(self, transaction: Transaction) -> bytes:
         """Who answers for mail of clients that did not say who they are (RFC 4405 section 5.4)."""
