@@ -455,12 +455,20 @@ class Forwarding(Table, frozen=True):
     """Mail that goes on to another address: who answers for it, and where its bounces go."""
 
     repair: Annotated[
-        Literal["none", "resent", "srs", "both"],
+        Literal["none", "resent", "srs", "both", "least"],
         Meta(
             description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
-            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither; "
+            "least: the least of these that the next hop is expected to let pass"
         ),
     ] = "resent"
+    addresses: Annotated[
+        list[str],
+        Meta(
+            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
+            "the DNS has for hostname"
+        ),
+    ] = []
     seal: Annotated[
         bool,
         Meta(
@@ -468,6 +476,13 @@ class Forwarding(Table, frozen=True):
             "the domain of the mailbox that forwards"
         ),
     ] = True
+    dmarc_fail: Annotated[
+        Literal["policy", "refuse", "forward"],
+        Meta(
+            description="what is not forwarded of mail that fails DMARC: policy: that of domains which ask for more "
+            "than none; refuse: all of it; forward: nothing is held back"
+        ),
+    ] = "policy"
     srs_domain: Annotated[
         str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
     ] = ""

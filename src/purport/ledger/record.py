@@ -104,6 +104,8 @@ class RecordedForward(msgspec.Struct, frozen=True, omit_defaults=True):
     forwarder: str
     reverse_path: str
     recipients: tuple[str, ...]
+    repair: str = ""
+    expected: str = ""  # what was predicted of the next hop, where it was
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
@@ -23,11 +23,13 @@ from purport.delivery.visit import Visitor, Visits
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start, together
 from purport.forwarding.expansion import CannotExpand, Expansion
 from purport.forwarding.mark import marked
+from purport.forwarding.plan import Plan
 from purport.forwarding.resent import resent_block
 from purport.ledger.record import RecordedPolicy
 from purport.log import client_text, escaped
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
+from purport.mail.domain import normal_domain
 from purport.mail.envelope import Parameters
 from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
@@ -38,7 +40,7 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.forwarding import goes_round
+from purport.policy.forwarding import goes_round, may_forward
 from purport.policy.gather import facts_behind, known, mail_facts, message_facts, named, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.on_demand import Customer, Wanted, wanted
@@ -60,6 +62,7 @@ from purport.service.forwarding import (
     Division,
     ForwardDesk,
     Named,
+    PassedOn,
     Pending,
     found_or_refused,
 )
@@ -140,8 +143,8 @@ class Front:
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
     signer: Signer = NO_SIGNER  # signs what users submit
-    sealer: Signer = NO_SIGNER  # seals what goes on
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
+    sealer: Signer = NO_SIGNER  # seals what goes on
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
     client_names: bool = False  # whether the names of clients are looked up
     takes_mail: bool = True  # else everybody is told so and let go
@@ -984,13 +987,39 @@ class Connection(asyncio.Protocol):
         desk = self._front.forwarding
         if transaction.forwarded and desk is not None:
             division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
-            rule, refusal = goes_round(division.looping, others=division.reaches)
-            transaction.rules += (rule,)
-            if refusal is not None:
-                self._count(facts)
-                return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+            verdicts = [goes_round(division.looping, others=division.reaches)]
+            if division.copies:
+                verdicts.append(may_forward(desk.dmarc_fail, facts))
+            for rule, refusal in verdicts:
+                transaction.rules += (rule,)
+                if refusal is not None:
+                    self._count(facts)
+                    return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+            if desk.repair == "least" and division.copies:
+                found = facts.authentication
+                plans = desk.plans(
+                    self._relay.house.checker,
+                    division.copies,
+                    header,
+                    () if found is None else found.dkim,
+                    transaction.mail.reverse_path,
+                    transaction.arrived_at,
+                )
+                return self._when(plans, lambda plans: self._store(transaction, spool, header, facts, division, plans))
+        return self._store(transaction, spool, header, facts, division, {})
+
+    def _store(
+        self,
+        transaction: Transaction,
+        spool: Spool,
+        header: Header,
+        facts: MessageFacts,
+        division: Division | None,
+        plans: Mapping[str, Plan],
+    ) -> Reply | None:
+        """The message is ours to deliver: it is answered when the disk has it."""
         try:
-            messages = self._messages(transaction, spool, header, facts, division)
+            messages = self._messages(transaction, spool, header, facts, division, plans)
         except NotStored as error:  # there was no room for a report
             return self._refuse_data(transaction, spool, error.reply, "storage")
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
@@ -1026,17 +1055,24 @@ class Connection(asyncio.Protocol):
             self._relay.house.report_dmarc(row)
 
     def _messages(
-        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts, division: Division | None
+        self,
+        transaction: Transaction,
+        spool: Spool,
+        header: Header,
+        facts: MessageFacts,
+        division: Division | None,
+        plans: Mapping[str, Plan],
     ) -> list[QueuedMessage]:
         """What is stored of the message: itself, and a copy for each mailbox that forwards it. Raises NotStored."""
         relay, front = self._relay, self._front
         recipients, parameters = transaction.recipients, transaction.mail.parameters
         if front.policy.quarantines(facts):
-            for recipient in recipients:
+            for recipient in recipients if division is None else division.kept:
                 recipient.next_hop = quarantined(recipient.next_hop)
         self._remove_forged(transaction, spool)
-        fields = front.policy.fields(facts)
+        # Below our trace fields: they belong to the message.
         transaction.added = self._signatures(transaction, header) + transaction.added
+        fields = front.policy.fields(facts)
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
         transaction.spool = None
@@ -1058,14 +1094,17 @@ class Connection(asyncio.Protocol):
             )
         for copy in division.copies:
             queue_id = relay.house.ids.next() if messages else transaction.queue_id
-            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at))
+            repair = desk.repair_of(copy.forwarder, plans)
+            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at), repair)
             trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
             trace = self._seal(transaction, copy.forwarder, trace, facts) + trace
             carried = marked(parameters, copy.forwarder)
             message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
-            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at)
+            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at, repair)
             messages.append(message)
-            transaction.passed_on.append(message)
+            planned = plans.get(normal_domain(copy.forwarder.domain))
+            expected = "" if planned is None else planned.told
+            transaction.passed_on.append(PassedOn(message, copy.forwarder, repair, expected))
         if division.expanded:
             original = replace(messages[0], reverse_path=reverse_path)
             messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
