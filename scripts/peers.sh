@@ -10,6 +10,7 @@ need /usr/sbin/postfix postfix
 need swaks swaks
 perl -MNet::SSLeay -e1 2>/dev/null || packages="$packages libnet-ssleay-perl"  # for swaks --tls
 need msmtp msmtp
+need fetchmail fetchmail
 need curl curl
 need gcc gcc
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
