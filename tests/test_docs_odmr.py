@@ -37,6 +37,7 @@ def test_what_stands_there_works(tmp_path: Path) -> None:
                 client.sendmail(
                     "alice@here.example", f"{name}@company.com.example", b"From: alice@here.example\r\n\r\n"
                 )
+        wait_for(lambda: "Purport is ready" in provider.log(), what="both listeners")
         wait_for(lambda: provider.log().count("status=deferred") == 2, what="mail that waits")
         customer.settings.write_text(customer.settings.read_text().replace("every = 900", "every = 0"))
         customer.start()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from purport.authentication.api import check_host as check_host
     from purport.authentication.api import check_sender_id as check_sender_id
+    from purport.authentication.check_message import check_message as check_message
     from purport.authentication.sender_id.pra import PurportedResponsibleAddress as PurportedResponsibleAddress
     from purport.authentication.sender_id.pra import purported_responsible_address as purported_responsible_address
     from purport.authentication.spf.result import SpfResult as SpfResult
@@ -30,6 +31,7 @@ __all__ = [
     "StaticResolver",
     "__version__",
     "check_host",
+    "check_message",
     "check_sender_id",
     "purported_responsible_address",
 ]
@@ -41,6 +43,7 @@ _WHERE: Final = {
     "SpfResult": "purport.authentication.spf.result",
     "StaticResolver": "purport.dns.zone",
     "check_host": "purport.authentication.api",
+    "check_message": "purport.authentication.check_message",
     "check_sender_id": "purport.authentication.api",
     "purported_responsible_address": "purport.authentication.sender_id.pra",
 }

@@ -22,7 +22,9 @@ from typing import Final
 
 import uvloop
 
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.spf.checker import Checker
+from purport.config.dkim import load_signer
 from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
@@ -34,6 +36,7 @@ from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
+from purport.mail.address import Mailbox
 from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
@@ -43,6 +46,7 @@ from purport.parts import (
     make_client_contexts,
     make_credentials,
     make_fetched_front,
+    make_forwarding,
     make_front,
     make_guard_limits,
     make_pool_settings,
@@ -145,10 +149,15 @@ class Server:
         )
         self._store = SqliteStore(state / "spool", loop, memory_limit=settings.limits.memory_threshold)
         self._resolver = make_resolver(path, settings)
+        self._signer = load_signer(path, settings)
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
         contexts = make_client_contexts(path, settings)
+        self._forwarding = make_forwarding(path, settings)
+        reporter = Reporter(
+            settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
+        )
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -160,14 +169,21 @@ class Server:
                 credentials=make_credentials(path, settings),
                 tls=make_tls_rules(settings),
                 contexts=contexts,
+                signer=lambda: self._signer,
             ),
-            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
+            reporter=reporter,
             schedule=schedule,
             log=Deliveries(log, self._ledger),
             maildirs=state / "maildir",
             limits=DeliveryLimits(),
         )
-        self._visits = Visits(self._deliverer, hostname=settings.hostname, extensions=ALL, patience=DeliveryPatience())
+        self._visits = Visits(
+            self._deliverer,
+            hostname=settings.hostname,
+            extensions=ALL,
+            patience=DeliveryPatience(),
+            signer=lambda: self._signer,
+        )
         self._house = House(
             resolver=self._resolver,
             within=self._resolver.within if isinstance(self._resolver, NetworkResolver) else self._unhurried,
@@ -178,6 +194,7 @@ class Server:
             holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            expanded=reporter.expanded,
             hasten=self._deliverer.hasten,
             throttle=Throttle(),
             look=self._deliverer.look,
@@ -185,7 +202,7 @@ class Server:
             visits=self._visits,
         )
         # What providers bring comes in as through a listener that nobody can connect to.
-        self._fetched = Relay(make_fetched_front(settings), self._house, loop)
+        self._fetched = Relay(make_fetched_front(settings, self._forwarding), self._house, loop)
         means = Means(settings.hostname, self._resolver, ALL, contexts, DeliveryPatience(), self._fetched, log)
         self._fetchers = [Fetcher(source, means) for source in make_sources(path, settings)]
         self._pepper = pepper_in(state / "pepper")
@@ -199,7 +216,7 @@ class Server:
         try:
             desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                front = make_front(self._settings, number, self._certificates, desk)
+                front = make_front(self._settings, number, self._certificates, desk, self._signer, self._forwarding)
                 relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
@@ -254,19 +271,34 @@ class Server:
                 raise ValueError(f"a change of {', '.join(fixed)} or of an address needs a new start")
             certificates = make_certificates(self._path, settings)
             desk = self._desk(settings)
-            fronts = [make_front(settings, number, certificates, desk) for number in range(len(settings.listener))]
-            fronts.append(make_fetched_front(settings))
+            signer = load_signer(self._path, settings)
+            forwarding = make_forwarding(self._path, settings)
+            fronts = [
+                make_front(settings, number, certificates, desk, signer, forwarding)
+                for number in range(len(settings.listener))
+            ]
+            fronts.append(make_fetched_front(settings, forwarding))
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
         self._certificates = certificates
+        self._signer = signer
+        self._forwarding = forwarding
         self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
         for listening, front in zip(self._listening, fronts, strict=True):
             listening.relay.front = front
         self._log.notice("the settings were read again")
+
+    def _report_signer(self) -> Signer:
+        """What signs our reports, by the settings of now."""
+        return self._signer if self._settings.dkim_sign.reports else NO_SIGNER
+
+    def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
+        """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
+        return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
@@ -79,6 +80,33 @@ class QueueStoreSuite:
             assert b"".join(message.body.pieces(1000)) == octets(size)
             whole = message.body.octets()
             assert whole == octets(size) or (whole is None and size > 262_144)
+
+    @scenario
+    async def test_messages_of_one_step_may_share_their_body(self, place: Place, queue: Queue) -> None:
+        sent: list[QueuedMessage] = []
+        for size in SIZES:
+            first = queue.message("bob", body=octets(size))
+            copies = [replace(queue.message(name), body=first.body) for name in ("carol", "dave")]
+            await queue.accept_all(first, *copies)
+            sent += [first, *copies]
+        queue = Queue(await place.open())
+        found = await queue.claim()
+        assert [envelope(message) for message in found] == [envelope(message) for message in sent]
+        for number, message in enumerate(found):  # each of them may be the last
+            assert b"".join(message.body.pieces()) == octets(SIZES[number // 3])
+            await queue.record(relayed(message))
+        assert await Queue(await place.open()).claim(NOW + 9e9) == []
+
+    @scenario
+    async def test_of_the_messages_of_one_step_none_enters_alone(self, place: Place, queue: Queue) -> None:
+        for size in (100, 100_000, 400_000):
+            there = await queue.accept(queue.message(body=octets(size)))
+            first = queue.message(body=octets(size))
+            twin = replace(queue.message(), body=first.body, queue_id=there.queue_id)
+            with pytest.raises(Exception, match=r"already|UNIQUE"):
+                await queue.accept_all(first, twin)
+            assert first.queue_id not in names(place.operator())
+            await queue.record(relayed(there))
 
     @scenario
     async def test_addresses_of_every_shape_come_back(self, place: Place, queue: Queue) -> None:
@@ -410,6 +438,48 @@ class QueueStoreSuite:
             spool = queue.store.spool()
             spool.write(whole)
             spool.discard()
+            spool.discard()
+
+    @scenario
+    async def test_the_head_of_a_spool_can_be_replaced_before_and_behind_its_end(
+        self, place: Place, queue: Queue
+    ) -> None:
+        """Twice, and in a message whose octets went on coming after the first time."""
+        sent = {}
+        for size in SIZES[2:]:
+            for middle in (9000, size):
+                message = queue.message()
+                spool = queue.store.spool()
+                whole = octets(size)
+                for start in range(0, middle, 3333):
+                    spool.write(whole[start : min(start + 3333, middle)])
+                spool.replace_head(5000, b"short\r\n")
+                spool.write(whole[middle:])
+                assert spool.head(10) == b"short\r\n" + whole[5000:5003]
+                spool.replace_head(100, b"shorter\r\n" * 10)
+                spool.replace_head(7, b"1234567")
+                expected = b"1234567\r\n" + b"shorter\r\n" * 9 + whole[5093:]
+                assert spool.size == len(expected)
+                assert spool.head(1000) == expected[:1000]
+                message.body = queue.store.body(spool)
+                sent[message.queue_id] = expected
+                await queue.accept(message)
+                assert b"".join(message.body.pieces(1000)) == expected
+        queue = Queue(await place.open())
+        for found in await queue.claim():
+            assert b"".join(found.body.pieces()) == sent.pop(found.queue_id)
+        assert not sent
+
+    @scenario
+    async def test_a_head_is_replaced_by_no_more_than_it_was(self, place: Place, queue: Queue) -> None:
+        for size in (0, 100, 700_000):
+            spool = queue.store.spool()
+            spool.write(octets(size))
+            for length, new in ((size + 1, b""), (0, b"x"), (262_145, b"")):
+                with pytest.raises(ValueError, match="cannot stand for"):
+                    spool.replace_head(length, new)
+            spool.replace_head(0, b"")
+            assert spool.size == size
             spool.discard()
 
     @scenario

@@ -104,6 +104,7 @@ class Scene:
     def __enter__(self) -> Scene:
         self.provider.start()
         self.customer.start()
+        wait_for(lambda: "Purport is ready" in self.provider.log(), what="both listeners")
         return self
 
     def __exit__(self, *_: object) -> None:

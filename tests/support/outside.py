@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.delivery.attempt import Answer, Job, Patience
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
@@ -71,6 +72,7 @@ class Outside:
         credentials: dict[str, Credentials] | None = None,
         tls: TlsRules = NO_TLS_RULES,
         contexts: ClientContexts | None = None,
+        signer: Signer = NO_SIGNER,
     ) -> None:
         self.settled: list[tuple[str, Judgement, Answer]] = []
         self._changed = asyncio.Event()
@@ -84,6 +86,7 @@ class Outside:
             tls=tls,
             contexts=contexts,
             shuffle=lambda hosts: None,
+            signer=lambda: signer,
         )
 
     def _settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXIM = PROJECT / ".peers/exim/usr/sbin/exim4"  # unpacked there: as a package it cannot stand beside Postfix
+POSTSRSD = PROJECT / ".peers/postsrsd/usr/sbin/postsrsd"  # as a package it would start a server of its own
 PLACES = {"postfix": "/usr/sbin/postfix", "smtp-sink": "/usr/sbin/smtp-sink", "smtp-source": "/usr/sbin/smtp-source"}
 
 
@@ -20,6 +21,8 @@ def find_peer(name: str) -> str | None:
     """Where the program is, if it is."""
     if name == "exim":
         return str(EXIM) if EXIM.exists() else None
+    if name == "postsrsd" and POSTSRSD.exists():
+        return str(POSTSRSD)
     return shutil.which(name) or shutil.which(PLACES.get(name, name))
 
 

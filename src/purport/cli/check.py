@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from pathlib import Path
@@ -27,7 +28,9 @@ def command(config: str | None) -> None:
         check_zone(path, settings)
     if settings.certificate or settings.relay.authorities:
         check_certificates(path, settings)
+    check_dkim(path, settings)
     check_users(path, settings)
+    check_forwards(path, settings)
     count = len(settings.domain)
     binds = ", ".join(bind for listener in settings.listener for bind in listener.bind)
     click.echo(f"{path}: good: {settings.hostname}, {count} domain{'s' * (count != 1)}, listening on {binds}")
@@ -50,6 +53,22 @@ def check_certificates(path: Path, settings: Settings) -> None:
                 click.echo(f"{one.chain}: warning: the certificate expires in {left / DAY:.0f} days", err=True)
     except (SettingsError, CertificateError) as error:
         raise Failure(str(error), EX_CONFIG) from error
+
+
+def check_dkim(path: Path, settings: Settings) -> None:
+    """Whether the keys that mail is signed with can be read; and a word about those that others can read."""
+    if not (settings.dkim or settings.dkim_tables.signing_table):
+        return
+    from purport.config.dkim import load_signer
+    from purport.config.load import SettingsError
+
+    try:
+        load_signer(path, settings)
+    except SettingsError as error:
+        raise Failure(str(error), EX_CONFIG) from error
+    for file in dict.fromkeys(path.parent / table.key for table in settings.dkim):
+        if others_read(file):
+            warn(f"{file}: others can read the key", f"chmod 600 {file}")
 
 
 def check_zone(path: Path, settings: Settings) -> None:
@@ -89,6 +108,38 @@ def check_users(path: Path, settings: Settings) -> None:
     elsewhere = settings.users.dovecot or settings.oauth.jwks or settings.oauth.introspection
     if services and not (users or settings.user or elsewhere):
         warn(f"{path}: nobody can log in to the {services[0]} service", "add somebody with `purport user add`")
+
+
+def check_forwards(path: Path, settings: Settings) -> None:
+    """Whether the alias files can be used, and the secrets read; and what goes to mailboxes that there are none of."""
+    from purport.config.load import SettingsError
+    from purport.mail.domain import normal_domain
+    from purport.parts import existing, make_forwards, srs_secrets
+
+    try:
+        forwards = make_forwards(path, settings)
+        if settings.forwarding.srs_secret_file:
+            srs_secrets(path, settings)
+    except SettingsError as error:
+        raise Failure(str(error), EX_CONFIG) from error
+    exists = existing(settings, forwards)
+    for domain, names in forwards.entries.items():
+        for name, targets in names.items():
+            for target in targets:
+                place = target if target.domain else type(target)(target.local_part, domain)
+                if normal_domain(place.domain) in forwards.ours and not exists(place):
+                    warn(f"{path}: mail of {name}@{domain} goes to {place}, which is no mailbox", "it will bounce")
+    secret = settings.forwarding.srs_secret_file
+    if secret and others_read(path.parent / secret):
+        warn(f"{path.parent / secret}: others can read the secrets of SRS", f"chmod 600 {path.parent / secret}")
+    check_commands(path, settings)
+
+
+def check_commands(path: Path, settings: Settings) -> None:
+    """Whether the programs that are asked about mailboxes are there."""
+    for domain in settings.domain:
+        if domain.forward_command and not os.access(domain.forward_command[0], os.X_OK):
+            warn(f"{path}: {domain.forward_command[0]} is no program", f"mail for {domain.name} will have to wait")
 
 
 def secrets_in_clear(settings: Settings) -> list[str]:

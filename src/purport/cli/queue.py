@@ -81,6 +81,7 @@ def as_object(entry: Entry) -> dict[str, object]:
         ],
         **({"priority": entry.priority} if entry.priority else {}),
         **({"release_time": int(entry.release_at)} if entry.release_at else {}),
+        **({"forwarded_for": entry.forwarder} if entry.forwarder else {}),
     }
 
 
@@ -104,6 +105,8 @@ def _show_entry(entry: Entry) -> None:
     )
     if entry.release_at:
         click.echo(f"{'':{INDENT}}(to be released at {_moment(entry.release_at)} UTC)")
+    if entry.forwarder:
+        click.echo(f"{'':{INDENT}}(forwarded for {safe(entry.forwarder)})")
     if entry.priority:
         click.echo(f"{'':{INDENT}}(priority {entry.priority})")
     for one in entry.recipients:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import Final
 
+from purport.config.forwards import check_forwards
 from purport.config.lines import Path
 from purport.config.logins import check_logins
 from purport.config.odmr import check_odmr
@@ -51,6 +52,7 @@ def check(settings: Settings) -> None:
     _check_networks(("priority", "networks"), settings.priority.networks)
     check_logins(settings)
     check_odmr(settings)
+    check_forwards(settings)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 

@@ -73,6 +73,23 @@ class Domain(Table, frozen=True):
             '"odmr": its mail waits until its host comes for it, see [[odmr]]'
         ),
     ] = "maildir"
+    forwards: Annotated[
+        dict[str, Annotated[list[str], Meta(min_length=1)]],
+        Meta(
+            description="mailboxes whose mail goes on, by local part, and the addresses that it goes on to: one at "
+            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy"
+        ),
+    ] = {}
+    aliases: Annotated[
+        str, Meta(description="an alias file, such as /etc/aliases, that says the same; programs and files are errors")
+    ] = ""
+    forward_command: Annotated[
+        list[str],
+        Meta(
+            description="a program and its arguments, asked about every other mailbox: it reads an address from its "
+            "standard input and prints the addresses that its mail goes on to, one a line; none: it is not forwarded"
+        ),
+    ] = []
     since: Annotated[
         dict[str, Moment],
         Meta(
@@ -110,6 +127,13 @@ class Listener(Table, frozen=True):
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
+    guest: Annotated[
+        str,
+        Meta(
+            description="the address that is responsible for mail which clients send anywhere from here without a "
+            "login, as of a hotel's guests: it goes into a Resent-From field; empty: nobody is named"
+        ),
+    ] = ""
     tls: Annotated[
         Literal["offer", "require", "implicit", "none"],
         Meta(
@@ -218,6 +242,44 @@ class Submission(Table, frozen=True):
     ] = "ours"
 
 
+class Dkim(Table, frozen=True):
+    """A key that mail is signed with (DKIM, RFC 6376), for the domain and all below it."""
+
+    domain: Annotated[str, Meta(description="the domain that the signature is of, d=")]
+    selector: Annotated[
+        str, Meta(description="the name of the key in that domain, s=: `purport dkim keygen` makes one")
+    ]
+    key: Annotated[str, Meta(min_length=1, description="PEM file of the private key: RSA or Ed25519, no password")]
+
+
+class DkimSign(Table, frozen=True):
+    """What is signed with the keys of [[dkim]] and [dkim_tables]."""
+
+    submission: Annotated[
+        bool, Meta(description="messages of users who logged in, where they own the address in From")
+    ] = True
+    reports: Annotated[bool, Meta(description="delivery reports of this server: signed receipts")] = True
+    lifetime: Annotated[
+        float, Meta(ge=0, le=YEAR, description="seconds until a signature expires (x=); 0: it does not")
+    ] = 0.0
+
+
+class DkimTables(Table, frozen=True):
+    """OpenDKIM's tables of keys, as opendkim.conf(5) describes them; `refile:` or `file:` may stand before a name."""
+
+    key_table: Annotated[str, Meta(description="KeyTable: lines NAME DOMAIN:SELECTOR:FILE; empty: none")] = ""
+    signing_table: Annotated[
+        str,
+        Meta(
+            description="SigningTable: lines PATTERN NAME, such as *@example.com mykey. With file: before it there are "
+            "no wildcards, and addresses and domains are looked up as OpenDKIM does"
+        ),
+    ] = ""
+    multiple_signatures: Annotated[
+        bool, Meta(description="sign with the keys of all lines that match, instead of the first")
+    ] = False
+
+
 class Submitter(Table, frozen=True):
     """Who is responsible for a message (RFC 4405, 4406, 4407)."""
 
@@ -245,9 +307,28 @@ class Spf(Table, frozen=True):
     """SPF of the reverse-path (RFC 7208)."""
 
     on_fail: Annotated[
-        Literal["tag", "reject"], Meta(description="tag: a Received-SPF field says it; reject: 550 5.7.23 at MAIL")
+        Literal["tag", "reject"],
+        Meta(description="tag: the Authentication-Results field says it; reject: 550 5.7.23 at MAIL"),
     ] = "tag"
     check_helo: Annotated[bool, Meta(description="check the hello domain too")] = False
+    received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
+
+
+class Dmarc(Table, frozen=True):
+    """What the domain of the author asks for (RFC 9989)."""
+
+    on_fail: Annotated[
+        Literal["tag", "quarantine", "policy"],
+        Meta(
+            description="policy: what that domain asks for: a message is refused, or goes into the folder Junk of a "
+            "Maildir; one without an author that can be read in one way is refused. quarantine: the same, but instead "
+            "of being refused for a policy a message goes into Junk. tag: it comes in, and its "
+            "Authentication-Results field says what was found"
+        ),
+    ] = "policy"
+    on_temperror: Annotated[
+        Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
+    ] = "accept"
 
 
 class Limits(Table, frozen=True):
@@ -346,6 +427,35 @@ class Relay(Table, frozen=True):
     ] = False
 
 
+class Forwarding(Table, frozen=True):
+    """Mail that goes on to another address: who answers for it, and where its bounces go."""
+
+    repair: Annotated[
+        Literal["none", "resent", "srs", "both"],
+        Meta(
+            description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+        ),
+    ] = "resent"
+    srs_domain: Annotated[
+        str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
+    ] = ""
+    srs_secret_file: Annotated[
+        str,
+        Meta(
+            description="the secrets of SRS addresses, one a line, as PostSRSd keeps them: the first signs, all are "
+            "believed; empty: one is made in state_dir"
+        ),
+    ] = ""
+    srs_days: Annotated[
+        int, Meta(ge=1, le=500, description="days for which bounces find their way back by an SRS address")
+    ] = 21
+    srs_hash_length: Annotated[
+        int, Meta(ge=4, le=20, description="characters of its hash; fewer than these are not believed")
+    ] = 4
+    srs_separator: Annotated[Literal["=", "+", "-"], Meta(description="what stands behind SRS0 and SRS1")] = "="
+
+
 class TlsPolicy(Table, frozen=True):
     """What is asked of the connections for some domains, in place of `relay.tls`."""
 
@@ -426,13 +536,18 @@ class Settings(Table, frozen=True):
     oauth: Oauth = field(default_factory=Oauth)
     credentials: Annotated[list[Credentials], Meta(description="our logins at next hops")] = []
     submission: Submission = field(default_factory=Submission)
+    dkim: Annotated[list[Dkim], Meta(description="keys that mail is signed with")] = []
+    dkim_sign: DkimSign = field(default_factory=DkimSign)
+    dkim_tables: DkimTables = field(default_factory=DkimTables)
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
+    dmarc: Dmarc = field(default_factory=Dmarc)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     priority: Priority = field(default_factory=Priority)
     future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
+    forwarding: Forwarding = field(default_factory=Forwarding)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     odmr: Annotated[list[Odmr], Meta(description="users whose hosts come for the mail of their domains")] = []

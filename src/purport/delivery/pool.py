@@ -21,6 +21,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+from purport.authentication.dkim.signer import Signer, no_signer
 from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.failure import Judgement, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
@@ -155,8 +156,10 @@ class Pool:
         contexts: ClientContexts | None = None,
         shuffle: Callable[[list[str]], None] = random.shuffle,
         clock: Callable[[], float] = time.time,
+        signer: Callable[[], Signer] = no_signer,
     ) -> None:
         self._hostname = hostname
+        self._signer = signer  # the one of now: keys may change while we run
         self._ourselves = ourselves | {hostname.lower()}
         self._resolver = resolver
         self._extensions = extensions
@@ -302,8 +305,8 @@ class Pool:
 
     async def _converted(self, destination: Destination, job: Job, host: str) -> None:
         async with self._one_conversion:  # the whole message is in memory meanwhile
-            converted = await convert(job, host)
-        if converted and not self._closing:
+            fits = await convert(job, host, self._signer(), self.now())
+        if fits and not self._closing:
             destination = self._destinations.setdefault(destination.next_hop, destination)
             destination.append(job)
             self._serve(destination)

@@ -24,6 +24,9 @@ from purport.queue.store import ON_DEMAND
 
 MAILDIR: Final = "maildir"
 ODMR: Final = ON_DEMAND.removesuffix(":")  # what a domain is delivered by whose host comes for its mail
+JUNK: Final = "maildir:Junk"  # where mail in quarantine goes; not for settings
+MAILDIRS: Final = (MAILDIR, JUNK)
+FAIL: Final = "fail:"  # in place of a next hop: the recipient fails with the reply behind it
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
@@ -73,6 +76,24 @@ class Unroutable(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+def quarantined(next_hop: str) -> str:
+    """The next hop of mail that its author's domain wants quarantined (RFC 9989 section 4.7): the junk folder where
+    mailboxes are ours. Another server gets it as it is, and sees in its header what was found."""
+    return JUNK if next_hop == MAILDIR else next_hop
+
+
+def failing(reply: Reply) -> str:
+    """In place of the next hop of a recipient that was accepted with others and cannot be reached: its sender is told
+    as of any other failure."""
+    return f"{FAIL}{reply}"
+
+
+def failure_of(next_hop: str) -> Reply:
+    """The reply that stands in place of a next hop."""
+    code, status, text = next_hop.removeprefix(FAIL).split(" ", 2)
+    return reply(int(code), status, text)
 
 
 def valid_route(route: str) -> bool:

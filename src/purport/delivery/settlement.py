@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from purport.authentication.dkim.signer import Signer
 from purport.delivery.attempt import Answer, Connection, Job
 from purport.delivery.content import Content, converted
 from purport.delivery.failure import Judgement, judge
@@ -70,11 +71,11 @@ def divided(job: Job, fitting: Sequence[QueuedRecipient]) -> tuple[Job, Job]:
     return job.part(fitting), job.part(rest)
 
 
-async def convert(job: Job, host: str) -> bool:
+async def convert(job: Job, host: str, signer: Signer, now: float) -> bool:
     """Convert a message for a host that does not take it as it is. False: it cannot be, and its recipients are
     settled."""
     try:
-        job.body = await asyncio.to_thread(converted, job.message)
+        trace, body = await asyncio.to_thread(converted, job.message, signer, now)
     except CannotConvert as refusal:
         settle_all(job, Judgement.FAILED, Answer(refusal.reply, host, local=True))
         return False
@@ -82,5 +83,5 @@ async def convert(job: Job, host: str) -> bool:
         given = reply(451, "4.3.0", f"Message cannot be read: {error.strerror}")
         settle_all(job, Judgement.DEFERRED, Answer(given, host, local=True))
         return False
-    job.content = Content(job.body, eightbit=False)
+    job.trace, job.body, job.content = trace, body, Content(body, eightbit=False)
     return True

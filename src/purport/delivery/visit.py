@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from purport.authentication.dkim.signer import Signer, no_signer
 from purport.delivery.attempt import Connection, Job, Patience
 from purport.delivery.settlement import convert, divided, give_back, settle_transaction
 from purport.delivery.worker import Deliverer
@@ -50,12 +51,19 @@ class Visits:
     """The hosts that are here, and what their connections need."""
 
     def __init__(
-        self, deliverer: Deliverer, *, hostname: str, extensions: Sequence[Extension], patience: Patience
+        self,
+        deliverer: Deliverer,
+        *,
+        hostname: str,
+        extensions: Sequence[Extension],
+        patience: Patience,
+        signer: Callable[[], Signer] = no_signer,
     ) -> None:
         self.deliverer = deliverer
         self.hostname = hostname
         self.extensions = extensions
         self.patience: Mapping[Stage | None, float] = patience.by_stage() | {None: REFILL_SECONDS}
+        self.signer = signer  # the one of now: keys may change while we run
         self.here: set[Visit] = set()
         self.closing = False
 
@@ -217,7 +225,7 @@ class Visit:
             self._ending = True  # the disk fails: the host may come again
 
     async def _convert(self, job: Job) -> None:
-        if await convert(job, self._visitor.label):
+        if await convert(job, self._visitor.label, self._visits.signer(), self.now()):
             self._queue.append(job)
 
     def _give_back(self) -> None:

@@ -25,10 +25,10 @@ from purport.delivery.attempt import Answer, Job
 from purport.delivery.content import Content, in_memory, on_disk
 from purport.delivery.deadline import Deadline, deadline_of
 from purport.delivery.failure import Judgement, status_of
-from purport.delivery.maildir import Drop, Failure, deliver_many
+from purport.delivery.maildir import JUNK_FOLDER, Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
 from purport.delivery.report import Report, Reporter, fate_of
-from purport.delivery.route import MAILDIR
+from purport.delivery.route import FAIL, JUNK, MAILDIRS, failure_of
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
 from purport.queue.schedule import LOWEST, Schedule, rank
@@ -174,7 +174,7 @@ class Deliverer:
         current = self._begin(message, octets)
         if current is None:
             return
-        if octets is not None or all(recipient.next_hop == MAILDIR for recipient in message.recipients):
+        if octets is not None or all(recipient.next_hop in MAILDIRS for recipient in message.recipients):
             self._send(current)
         else:
             self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
@@ -319,7 +319,7 @@ class Deliverer:
         recipients: Sequence[QueuedRecipient],
         come: Callable[[Job], None] | None,
     ) -> None:
-        if next_hop == MAILDIR:
+        if next_hop in MAILDIRS:
             self._drops += [(current, recipient) for recipient in recipients]
             if current.message.priority:
                 self._ranked = True
@@ -327,6 +327,9 @@ class Deliverer:
         elif come is None and is_on_demand(next_hop):
             for recipient in recipients:
                 current.settle(recipient, Judgement.DEFERRED, waiting(recipient.last_reply))
+        elif next_hop.startswith(FAIL):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.FAILED, Answer(failure_of(next_hop), local=True))
         else:
             assert current.content is not None  # read before
             job = Job(current.message, recipients, next_hop, current.content, current.settle)
@@ -497,7 +500,13 @@ class Deliverer:
             self._drops.sort(key=lambda drop: drop[0].rank)
         batch, self._drops = self._drops[:BATCH], self._drops[BATCH:]
         drops = [
-            Drop(current.message, recipient.number, recipient.forward_path, returns_at(current.deadline))
+            Drop(
+                current.message,
+                recipient.number,
+                recipient.forward_path,
+                returns_at(current.deadline),
+                JUNK_FOLDER if recipient.next_hop == JUNK else "",
+            )
             for current, recipient in batch
         ]
         self._ranked = self._ranked and bool(self._drops)

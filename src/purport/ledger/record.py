@@ -11,8 +11,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from purport.authentication.dmarc.result import spf_identity
 from purport.authentication.sender_id.pra import OF_INTEREST, TRACE, PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
+from purport.ledger.dmarc import RecordedDmarc, recorded
 from purport.mail.fields import VALUE_LIMIT
 from purport.mail.header import Header
 from purport.policy.decision import Rule
@@ -81,13 +83,27 @@ class RecordedPolicy(msgspec.Struct, frozen=True):
     check_helo: bool
     hops: int
     author: str = "ours"
+    dmarc_on_fail: str = "tag"
+    dmarc_on_temperror: str = "accept"
 
 
 class RecordedRecipient(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One RCPT: the forward-path, and the reply where it was refused."""
+    """One RCPT: the forward-path, and the reply where it was refused. `named` is the forward-path as the client said
+    it, where it leads back to another address (SRS)."""
 
     address: str
     reply: str = ""
+    named: str = ""
+
+
+class RecordedForward(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message that goes on for a mailbox of ours: its id in the queue, and its envelope. The id comes first, so that
+    whoever looks for it finds the record."""
+
+    id: str
+    forwarder: str
+    reverse_path: str
+    recipients: tuple[str, ...]
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,7 +133,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     helo: Check | None = None
     sender_id: Check | None = None
     pra_check: Check | None = None
+    dmarc: RecordedDmarc | None = None
     fault: str = ""
+    forwards: tuple[RecordedForward, ...] = ()
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -198,6 +216,8 @@ def policy(value: Policy) -> RecordedPolicy:
         value.check_helo,
         value.hops,
         value.submission.author,
+        value.dmarc.on_fail,
+        value.dmarc.on_temperror,
     )
 
 
@@ -245,6 +265,7 @@ def record(
     header: Header | None = None,
     message: MessageFacts | None = None,
     fault: str = "",
+    forwards: tuple[RecordedForward, ...] = (),
 ) -> Record:
     """The record of a transaction, from what was known of it."""
     fields = () if header is None else header_fields(header)
@@ -270,5 +291,15 @@ def record(
         check(facts.helo),
         check(facts.sender_id),
         None if message is None else check(message.sender_id),
+        None if message is None else dmarc(message),
         fault,
+        forwards,
     )
+
+
+def dmarc(message: MessageFacts) -> RecordedDmarc | None:
+    """What is recorded of signatures and of the author's policy."""
+    found = message.authentication
+    if found is None:
+        return None
+    return recorded(found.dmarc, spf_identity(message.mail.spf), found.dkim, message.override)

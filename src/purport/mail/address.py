@@ -52,8 +52,9 @@ PATH_OCTETS: Final = 256  # RFC 5321 section 4.5.3.1.3, angle brackets included
 
 ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 # Letters beyond ASCII (RFC 6531 section 3.3), but no control characters, and none of those that end a line or turn the
-# direction of a text: in an address they serve to deceive alone (RFC 6532 section 3.1 sends to RFC 5198).
-BEYOND: Final = r"\u00a0-\u2027\u202f-\u2065\u206a-\ufefe\uff00-\ufffb\U00010000-\U0010ffff"
+# direction of a text: in an address they serve to deceive alone (RFC 6532 section 3.1 sends to RFC 5198). Nor
+# surrogates, which stand for octets that are no UTF-8.
+BEYOND: Final = r"\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffb\U00010000-\U0010ffff"
 UTEXT: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{BEYOND}-]"
 DOT_STRING: Final = re.compile(rf"{ATEXT}+(?:\.{ATEXT}+)*")
 UTF8_DOT_STRING: Final = re.compile(rf"{UTEXT}+(?:\.{UTEXT}+)*")
@@ -168,6 +169,11 @@ def _end_of_path(octets: bytes) -> int:
 def normal_local_part(local_part: str) -> str:
     """The form in which local parts of our own domains are compared: lower case, composed (RFC 6532 section 3.1)."""
     return local_part.lower() if local_part.isascii() else normalize("NFC", local_part.lower())
+
+
+def normal_mailbox(mailbox: Mailbox) -> Mailbox:
+    """The form in which mailboxes of our own domains are compared."""
+    return Mailbox(normal_local_part(mailbox.local_part), normal_domain(mailbox.domain))
 
 
 def a_label_address(mailbox: Mailbox) -> Mailbox:

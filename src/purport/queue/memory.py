@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import replace
 from typing import final
 
+from purport.forwarding.mark import forwarder_of
 from purport.mail.address import Mailbox, ReversePath
 from purport.queue.body import MemoryBody
 from purport.queue.operator import (
@@ -36,6 +37,7 @@ from purport.queue.store import (
     QueuedRecipient,
     Spool,
     StorageFault,
+    check_head,
     is_on_demand,
 )
 
@@ -65,6 +67,12 @@ class MemorySpool:
     def head(self, limit: int) -> bytes:
         """The first `limit` octets at most, and HEAD_LIMIT at most."""
         return bytes(self.octets[: min(limit, HEAD_LIMIT)])
+
+    def replace_head(self, length: int, octets: bytes) -> None:
+        """The first `length` octets become these, which are not more. Raises ValueError."""
+        check_head(length, octets, min(self.size, HEAD_LIMIT))
+        self.octets[:length] = octets
+        self.size = len(self.octets)
 
     def discard(self) -> None:
         """Drop everything."""
@@ -137,6 +145,10 @@ class MemoryStore:
     def accept(self, message: QueuedMessage, done: Done) -> None:
         """Store a message; its recipients are leased to the caller, unless it is held or released later."""
         self._loop.call_soon(self._step, (message,), (), done)
+
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step."""
+        self._loop.call_soon(self._step, messages, (), done)
 
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """Do what the outcomes say, and store the reports."""
@@ -373,6 +385,7 @@ class MemoryStore:
             tuple(Listed(str(one.recipient.forward_path), one.recipient.last_reply) for one in kept.values()),
             message.priority,
             release_at,
+            str(forwarder_of(message.parameters) or ""),
         )
 
 

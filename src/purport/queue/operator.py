@@ -19,10 +19,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol, final
 
+from purport.forwarding.mark import forwarder_of
 from purport.queue.body import FileBody
 from purport.queue.body_files import file_path
 from purport.queue.queue_id import number_of, queue_id_of
-from purport.queue.schema import BODIES, DATABASE, LOCK, check_version, connect, path_of, reverse_path_of
+from purport.queue.schema import BODIES, DATABASE, LOCK, check_version, connect, parameters_of, path_of, reverse_path_of
 from purport.queue.store import is_on_demand
 
 BUSY_SECONDS: Final = 10.0  # the server's transactions take milliseconds
@@ -60,6 +61,7 @@ class Entry:
     recipients: tuple[Listed, ...]
     priority: int = 0
     release_at: float = 0.0  # what it waits for; 0: it went on its way at once, or has gone since
+    forwarder: str = ""  # the mailbox that it is forwarded for; empty: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,8 @@ class QueueOperator(Protocol):
 
 LIST_PAGE: Final = """
 SELECT message.id, arrived_at, size + length(trace), reverse_path, leased, held, forward_path, last_reply, priority,
-       attempts, due_at, release_at, next_hop
-  FROM (SELECT id, arrived_at, size, trace, reverse_path FROM message
+       attempts, due_at, release_at, next_hop, message.parameters
+  FROM (SELECT id, arrived_at, size, trace, reverse_path, parameters FROM message
          WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?) AS message
   JOIN recipient ON recipient.message = message.id
  ORDER BY message.id, number
@@ -334,9 +336,15 @@ def is_scheduled(attempts: int, due_at: float, release_at: float) -> bool:
     return not attempts and due_at == release_at
 
 
+def forwarded_for(parameters: bytes | None) -> str:
+    """The mailbox that a message with these parameters is forwarded for."""
+    forwarder = forwarder_of(parameters_of(parameters))
+    return "" if forwarder is None else str(forwarder)
+
+
 def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
     """The entry of a message from its rows of LIST_PAGE."""
-    _, arrived_at, size, reverse_path, *_, release_at, _ = rows[0]
+    _, arrived_at, size, reverse_path, *_, release_at, _, _ = rows[0]
     leased = owned and any(row[4] for row in rows)
     scheduled = not leased and all(is_scheduled(*row[9:12]) for row in rows)
     return Entry(
@@ -348,6 +356,7 @@ def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
         tuple(Listed(str(path_of(row[6])), row[7]) for row in rows),
         rows[0][8],
         release_at if scheduled else 0.0,
+        forwarded_for(rows[0][13]),
     )
 
 
@@ -380,5 +389,6 @@ def detail(number: int, message: Sequence[Any], rows: Sequence[Any], header: byt
         tuple(Listed(recipient.address, recipient.last_reply) for recipient in recipients),
         priority,
         release_at if scheduled else 0.0,
+        forwarded_for(parameters),
     )
     return Detail(shown, expires_at, hops, parameters or b"", header, recipients)

@@ -12,32 +12,54 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
+from purport.authentication.authres.removal import removed
+from purport.authentication.dkim.sign import FORM
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
-from purport.delivery.route import on_demand
+from purport.delivery.route import on_demand, quarantined
 from purport.delivery.visit import Visitor, Visits
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
+from purport.forwarding.expansion import CannotExpand, Expansion
+from purport.forwarding.mark import marked
+from purport.forwarding.resent import resent_block
 from purport.ledger.record import RecordedPolicy
 from purport.log import client_text, escaped
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
-from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
+from purport.mail.envelope import Parameters
+from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, protocol_word, received
 from purport.mail.valid_since import FIELD as VALID_SINCE
 from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
+from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.gather import mail_facts, message_facts
+from purport.policy.forwarding import goes_round
+from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.on_demand import Customer, Wanted, wanted
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
+from purport.policy.relaying import RULE as RELAYING
+from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
+from purport.policy.submitter import Verdict
 from purport.queue.queue_id import QueueIds
-from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.queue.store import Body, NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.service.forwarding import (
+    FORWARDED,
+    NOT_SET_UP,
+    Division,
+    ForwardDesk,
+    Named,
+    Pending,
+    found_or_refused,
+)
 from purport.service.holding import Holding, HoldingLimits
 from purport.service.login import Exchange, LoginDesk, Turn
 from purport.service.throttle import Throttle
@@ -114,6 +136,9 @@ class Front:
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
+    signer: Signer = NO_SIGNER  # signs what users submit
+    forwarding: ForwardDesk | None = None  # where mail goes on, and back
+    guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
     takes_mail: bool = True  # else everybody is told so and let go
     judged: bool = False  # the clients are servers of ours, which judged their own
     customers: Sequence[Customer] = ()  # who may come for which domains' mail
@@ -135,6 +160,7 @@ class House:
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
     throttle: Throttle
+    expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
     visits: Visits
@@ -718,26 +744,93 @@ class Connection(asyncio.Protocol):
             return sender_reply(transaction.asked or 0, transaction.priority)
         return self._refuse(transaction, "MAIL", decision.action, decision.rule, decision.reply)
 
-    def _rcpt(self, rcpt: Rcpt) -> Reply:
+    def _rcpt(self, rcpt: Rcpt) -> Reply | None:
         transaction = self._open
-        assert transaction.facts is not None
         forward_path = rcpt.forward_path
         if not forward_path.domain:  # RFC 5321 section 4.1.1.3: the bare Postmaster
             forward_path = Mailbox(POSTMASTER, self._front.profile.hostname)
         required = rcpt.parameters.get(RRVS) if rcpt.parameters.items else None
         since = None if required is None else required.since
-        decision = self._front.policy.at_rcpt(transaction.facts, forward_path, since)
+        desk = self._front.forwarding
+        if desk is not None and desk.concerns(forward_path):
+            return self._forwarded(transaction, desk, forward_path, rcpt.parameters, since)
+        return self._decided(transaction, forward_path, rcpt.parameters, since)
+
+    def _decided(
+        self,
+        transaction: Transaction,
+        forward_path: Mailbox,
+        parameters: Parameters,
+        since: float | None,
+        reached: Verdict | None = None,
+        named: Named | None = None,
+    ) -> Reply:
+        """The reply to RCPT; `reached` and `named` are what is known of a recipient whose mail goes on or back."""
+        assert transaction.facts is not None
+        decision = self._front.policy.at_rcpt(transaction.facts, forward_path, since, reached=reached)
         if decision.reply is not None:
             transaction.refuse_recipient(forward_path, decision)
             self._relay.house.chronicle.recipient_refused(transaction, self._client, forward_path, decision.reply)
             return decision.reply
         recipients = transaction.recipients
+        if named is not None:
+            forward_path = named.original or forward_path
+            transaction.named[len(recipients)] = named
         next_hop = self._front.next_hop(forward_path.domain)
-        recipients.append(QueuedRecipient(len(recipients), forward_path, next_hop, rcpt.parameters))
+        recipients.append(QueuedRecipient(len(recipients), forward_path, next_hop, parameters))
         return replies.RECIPIENT_OK
 
+    def _forwarded(
+        self,
+        transaction: Transaction,
+        desk: ForwardDesk,
+        forward_path: Mailbox,
+        parameters: Parameters,
+        since: float | None,
+    ) -> Reply | None:
+        """A recipient whose mail may go on to other addresses, or back to a sender."""
+        if desk.leads_back(forward_path):
+            reverse_path = transaction.mail.reverse_path
+            reached, original = desk.original(forward_path, reverse_path, transaction.arrived_at)
+            named = None if original is None else Named(forward_path, original=original)
+            return self._decided(transaction, forward_path, parameters, since, reached, named)
+
+        def known(expansion: Expansion | None, refusal: Reply | None, why: str) -> Reply:
+            reached: Verdict | None = None
+            if refusal is not None:
+                self._relay.house.chronicle.warning(f"{forward_path}: {why}")
+                reached = Rule(RELAYING, "defer", why), refusal
+            elif expansion is not None:
+                if transaction.forwarded + expansion.count > FORWARDED:
+                    return replies.TOO_MANY_RECIPIENTS
+                reached = Rule(RELAYING, "pass", f"its mail goes on to {expansion.count} addresses"), None
+            named = None if expansion is None else Named(forward_path, expansion)
+            given = self._decided(transaction, forward_path, parameters, since, reached, named)
+            if expansion is not None and given.accepted:
+                transaction.forwarded += expansion.count
+            return given
+
+        try:
+            found = desk.begin(forward_path)
+        except CannotExpand as error:
+            return known(None, NOT_SET_UP, str(error))
+        if not isinstance(found, Pending):
+            return known(found, None, "")
+        task = self._relay.loop.create_task(self._look_up(found, known))
+        self._relay.waiting.add(task)
+        task.add_done_callback(self._relay.waiting.discard)
+        return None
+
+    async def _look_up(self, pending: Pending, known: Callable[[Expansion | None, Reply | None, str], Reply]) -> None:
+        try:
+            given = known(*await found_or_refused(pending))
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        self._answer(given)
+
     def _data(self) -> Reply:
-        self._open.spool = self._relay.house.store.spool()
+        self._spool(self._open)
         return replies.START_MAIL_INPUT
 
     def _spool(self, transaction: Transaction) -> Spool:
@@ -745,6 +838,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
+            if self._front.signer and self._client.login is not None:
+                transaction.reader = MessageReader(FORM)
         return spool
 
     def _take(self, octets: bytes) -> None:
@@ -761,6 +856,7 @@ class Connection(asyncio.Protocol):
             spool.discard()
             self._let_go(DISK)
             return
+        transaction.reader.update(octets)
         if spool.congested:
             self._hold(DISK)
             spool.when_relieved(self._relieved)
@@ -774,11 +870,19 @@ class Connection(asyncio.Protocol):
         fault = event.fault or transaction.fault
         if fault is not None:
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
-        if transaction.header is not None and transaction.message is not None:  # known since a chunk before
-            return self._message_known(transaction, spool, transaction.header, transaction.message)
-        header = self._read_header(transaction, spool.head(HEADER_LIMIT))
+        reader = transaction.reader
+        hashes = transaction.hashes = reader.finish()
+        header = transaction.header
+        if header is None or transaction.message is None:
+            header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))
+            header_facts = self._message_facts(transaction, header)
+        else:  # known since a chunk before
+            header_facts = known(transaction.message)
+        assert transaction.facts is not None
         return self._when(
-            self._message_facts(transaction, header),
+            whole_message_facts(
+                header_facts, transaction.facts, header, reader.signatures, hashes, transaction.arrived_at
+            ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
 
@@ -790,21 +894,17 @@ class Connection(asyncio.Protocol):
         fault = event.fault or transaction.fault
         if fault is not None:
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
-        if transaction.message is not None or transaction.searched >= HEADER_LIMIT:
+        header = transaction.reader.header
+        if transaction.message is not None or header is None or not header.complete:
             return replies.OK
-        head = spool.head(HEADER_LIMIT)
-        if header_ends(head, transaction.searched) < 0:
-            transaction.searched = len(head)
-            return replies.OK
-        header = self._read_header(transaction, head)
+        header = self._read_header(transaction, header)
         return self._when(
             self._message_facts(transaction, header),
             lambda facts: self._header_known(transaction, spool, header, facts),
         )
 
-    def _read_header(self, transaction: Transaction, head: bytes) -> Header:
-        """The header of the message, for a login with what it lacks."""
-        header = read_header(head)
+    def _read_header(self, transaction: Transaction, header: Header) -> Header:
+        """The header of the message as it came; for a login with what it lacks."""
         login = self._client.login
         if login is None:
             return header
@@ -842,7 +942,18 @@ class Connection(asyncio.Protocol):
         transaction.rules += decision.rules
         if decision.reply is not None:
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
-        message = self._queued(transaction, spool, header, decision.fields)
+        division = None
+        desk = self._front.forwarding
+        if transaction.forwarded and desk is not None:
+            division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
+            rule, refusal = goes_round(division.looping, others=division.reaches)
+            transaction.rules += (rule,)
+            if refusal is not None:
+                return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+        try:
+            messages = self._messages(transaction, spool, header, facts, division)
+        except NotStored as error:  # there was no room for a report
+            return self._refuse_data(transaction, spool, error.reply, "storage")
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
         chronicle, house = self._relay.house.chronicle, self._relay.house
         chronicle.accepted(transaction, accepted)
@@ -852,25 +963,81 @@ class Connection(asyncio.Protocol):
             if error is None:
                 self._stored += 1
                 chronicle.stored(transaction, self._client)
-                if message.release_at:
-                    house.holding.add(message.release_at, message.reverse_path)
-                    house.look(message)
-                elif not message.held:
-                    house.submit(message)
+                for message in messages:
+                    if message.release_at:
+                        house.holding.add(message.release_at, message.reverse_path)
+                        house.look(message)
+                    elif not message.held:
+                        house.submit(message)
                 self._answer(accepted)
             else:
                 self._answer(chronicle.not_stored(transaction, self._client, error))
 
-        house.store.accept(message, stored)
+        if len(messages) == 1:
+            house.store.accept(messages[0], stored)
+        else:
+            house.store.accept_all(messages, stored)
         return None
 
-    def _queued(self, transaction: Transaction, spool: Spool, header: Header, fields: bytes) -> QueuedMessage:
-        relay, front, client = self._relay, self._front, self._client
-        arrived_at = transaction.arrived_at
-        recipients = transaction.recipients
-        parameters = transaction.mail.parameters
+    def _messages(
+        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts, division: Division | None
+    ) -> list[QueuedMessage]:
+        """What is stored of the message: itself, and a copy for each mailbox that forwards it. Raises NotStored."""
+        relay, front = self._relay, self._front
+        recipients, parameters = transaction.recipients, transaction.mail.parameters
+        if front.policy.quarantines(facts):
+            for recipient in recipients:
+                recipient.next_hop = quarantined(recipient.next_hop)
+        self._remove_forged(transaction, spool)
+        fields = front.policy.fields(facts)
+        transaction.added = self._signatures(transaction, header) + transaction.added
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
+        transaction.spool = None
+        body = relay.house.store.body(spool)
+        hops = count_received(header) + 1
+        top = self._guest_block(transaction)
+        if division is None:
+            named = recipients[0].forward_path if len(recipients) == 1 else None
+            trace = top + fields + self._trace(transaction, transaction.queue_id, named, parameters)
+            return [self._queued(transaction, transaction.queue_id, trace, body, recipients, parameters, hops)]
+        desk, reverse_path = front.forwarding, transaction.mail.reverse_path
+        assert desk is not None
+        messages: list[QueuedMessage] = []
+        if division.kept:
+            named = recipients[0].forward_path if len(recipients) == 1 else None
+            trace = top + fields + self._trace(transaction, transaction.queue_id, named, parameters)
+            messages.append(
+                self._queued(transaction, transaction.queue_id, trace, body, division.kept, parameters, hops)
+            )
+        for copy in division.copies:
+            queue_id = relay.house.ids.next() if messages else transaction.queue_id
+            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at))
+            trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
+            carried = marked(parameters, copy.forwarder)
+            message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
+            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at)
+            messages.append(message)
+            transaction.passed_on.append(message)
+        if division.expanded:
+            original = replace(messages[0], reverse_path=reverse_path)
+            messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
+        return messages
+
+    def _guest_block(self, transaction: Transaction) -> bytes:
+        """Who answers for mail of clients that did not say who they are (RFC 4405 section 5.4)."""
+        front, relay = self._front, self._relay
+        client = self._client
+        if front.guest is None or client.login is not None or client.address not in front.policy.relaying.networks:
+            return b""
+        message_id = f"{transaction.queue_id}@{front.profile.hostname}"
+        return resent_block(front.guest, date=relay.date(transaction.arrived_at), message_id=message_id)
+
+    def _trace(
+        self, transaction: Transaction, queue_id: str, forward_path: Mailbox | None, parameters: Parameters
+    ) -> bytes:
+        """Our Received field, and below it what a submission lacked: it belongs to the message."""
+        front, client = self._front, self._client
         trace = received(
             hello_domain=client.hello_domain,
             client_name=client.name,
@@ -883,28 +1050,57 @@ class Connection(asyncio.Protocol):
                 international=is_international(parameters),
                 lmtp=front.profile.service == "lmtp",
             ),
-            queue_id=transaction.queue_id,
-            forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
-            date=relay.date(arrived_at),
+            queue_id=queue_id,
+            forward_path=forward_path,
+            date=self._relay.date(transaction.arrived_at),
             cipher=client.cipher,
             priority=transaction.asked,
         )
-        trace += transaction.added  # below our trace fields: it belongs to the message
-        transaction.spool = None
+        return trace + transaction.added
+
+    def _queued(
+        self,
+        transaction: Transaction,
+        queue_id: str,
+        trace: bytes,
+        body: Body,
+        recipients: list[QueuedRecipient],
+        parameters: Parameters,
+        hops: int,
+    ) -> QueuedMessage:
+        front, arrived_at = self._front, transaction.arrived_at
         return QueuedMessage(
-            transaction.queue_id,
+            queue_id,
             arrived_at,
             transaction.mail.reverse_path,
             parameters,
-            fields + trace,
-            relay.house.store.body(spool),
+            trace,
+            body,
             recipients,
             (transaction.release_at or arrived_at) + front.lifetime,
-            count_received(header) + 1,
+            hops,
             front.hold,
             transaction.priority,
             transaction.release_at,
         )
+
+    def _remove_forged(self, transaction: Transaction, spool: Spool) -> None:
+        """Take out what says of itself that it was written here (RFC 8601 section 5); servers of our own may have."""
+        front, came = self._front, transaction.reader.header
+        if front.profile.service == "lmtp" or came is None:
+            return
+        forged = removed(came, front.policy.receiver)
+        if forged:
+            head = spool.head(came.length)
+            spool.replace_head(len(head), without_fields(head, came, forged))
+
+    def _signatures(self, transaction: Transaction, header: Header) -> bytes:
+        """Our signatures of a submission (RFC 6376), made when nothing in it changes any more."""
+        signer, login = self._front.signer, self._client.login
+        author = signed_author(login, header) if signer and login is not None else None
+        if author is None:
+            return b""
+        return signer.fields(author, header, transaction.hashes, transaction.arrived_at)
 
     # The end of a transaction
 
