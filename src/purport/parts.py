@@ -54,7 +54,7 @@ def make_resolver(path: Path, settings: Settings) -> Resolver | StaticResolver:
     dns = settings.dns
     if dns.zone:
         return read_zone((path.parent / dns.zone).read_bytes())
-    return Resolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries)
+    return Resolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries, trust_ad=dns.trust_ad)
 
 
 def make_policy(settings: Settings) -> Policy:

@@ -39,6 +39,13 @@ class Dns(Table, frozen=True):
         str,
         Meta(description="a JSON file that answers every question instead of the DNS: for demonstrations and tests"),
     ] = ""
+    trust_ad: Annotated[
+        Literal["loopback", "always", "never"],
+        Meta(
+            description="which resolvers are believed that they validated an answer (DNSSEC): those on this machine, "
+            "all, where nobody on the way to them could say so in their place, or none"
+        ),
+    ] = "loopback"
     timeout: Annotated[Seconds, Meta(description="seconds for one try with one resolver")] = 5.0
     cache_entries: Annotated[Count, Meta(description="answers kept in memory")] = 50_000
 
