@@ -28,6 +28,7 @@ from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
 from purport.delivery.pool import Pool
 from purport.delivery.report import Reporter
+from purport.delivery.tls_outcome import TlsOutcome
 from purport.delivery.worker import Deliverer
 from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
@@ -47,6 +48,7 @@ from purport.parts import (
     make_resolver,
     make_routes,
     make_schedule,
+    make_sts_policies,
     make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds
@@ -69,6 +71,7 @@ GRACE: Final = 30.0  # seconds that running transactions get when the server sto
 SWITCH_SECONDS: Final = 0.0002
 PEPPER_OCTETS: Final = 32
 TICK: Final = 1.0  # seconds between looks at clients that are too slow
+POLICY_TICK: Final = 3600.0  # seconds between looks at MTA-STS policies that are to be fetched anew
 
 
 def serve(path: Path) -> int:
@@ -144,6 +147,7 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
+        self._sts = make_sts_policies(path, settings, self._resolver, warn=log.warning, report=no_report)
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -155,6 +159,9 @@ class Server:
                 credentials=make_credentials(path, settings),
                 tls=make_tls_rules(settings),
                 contexts=make_client_contexts(path, settings),
+                dane=settings.relay.dane,
+                sts=self._sts,
+                report_tls=no_report,
             ),
             reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
             schedule=schedule,
@@ -182,6 +189,7 @@ class Server:
         self._guard = Guard(make_guard_limits(settings), loop.time)
         self._control = ControlServer(state / "control", self._asked)
         self._ticker: asyncio.TimerHandle | None = None
+        self._policy_ticker: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
@@ -198,6 +206,7 @@ class Server:
             raise
         self._deliverer.start()
         self._tick()
+        self._refresh_policies()
         binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
         self._log.notice(f"Purport is ready on {binds}")
 
@@ -217,8 +226,11 @@ class Server:
         await self._control.close()
         await self._store.close()
         self._threads.close()
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for timer in (self._ticker, self._policy_ticker):
+            if timer is not None:
+                timer.cancel()
+        if self._sts is not None:
+            self._sts.close()
         if isinstance(self._resolver, NetworkResolver):
             self._resolver.close()
         self._ledger.close()
@@ -271,6 +283,12 @@ class Server:
         self._refresh_certificates()
         self._ticker = self._loop.call_later(TICK, self._tick)
 
+    def _refresh_policies(self) -> None:
+        """MTA-STS policies are fetched anew long before their time is over."""
+        if self._sts is not None:
+            self._sts.refresh()
+            self._policy_ticker = self._loop.call_later(POLICY_TICK, self._refresh_policies)
+
     def _refresh_certificates(self) -> None:
         """A certificate that was renewed is used from now on."""
         if self._certificates is None:
@@ -305,6 +323,10 @@ def raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def no_report(_outcome: TlsOutcome) -> None:
+    """Takes what became of connections where nobody wants to report it."""
 
 
 def _say(text: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from purport.config.check import EVERYBODY, local_part_of
-from purport.config.load import SettingsError
+from purport.config.load import SettingsError, state_folder
 from purport.config.schema import Credentials as CredentialsTable
 from purport.config.schema import Domain, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
+from purport.delivery.sts_cache import StsPolicies
+from purport.delivery.tls_outcome import TlsOutcome
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
@@ -21,6 +24,7 @@ from purport.mail.address import normal_local_part
 from purport.mail.domain import a_label_form
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
+from purport.net.policy_host import PolicyHosts
 from purport.net.resolver import Resolver
 from purport.net.tls import problem_of
 from purport.policy.ownership import ALWAYS, Owners, Ownership
@@ -157,6 +161,29 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         return ClientContexts(authorities)
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+
+
+def make_sts_policies(
+    path: Path,
+    settings: Settings,
+    resolver: Resolver | StaticResolver,
+    *,
+    warn: Callable[[str], None],
+    report: Callable[[TlsOutcome], None],
+) -> StsPolicies | None:
+    """Where the MTA-STS policies of domains are found; None where nobody asks for them. Raises SettingsError where the
+    authorities cannot be read."""
+    if not settings.relay.mta_sts:
+        return None
+    context = None
+    if settings.relay.authorities:
+        authorities = path.parent / settings.relay.authorities
+        try:
+            context = ssl.create_default_context(cafile=authorities)
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+    hosts = PolicyHosts(resolver, context=context)
+    return StsPolicies(state_folder(path, settings) / "mta-sts", resolver, hosts.fetch, warn=warn, report=report)
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver
 from purport.net.client_tls import ClientContexts, is_presented
 from purport.smtp.sasl.credentials import Credentials
-from support.certificates import Authority
+from support.certificates import Authority, shows
 from support.outside import Outside, here
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
 
@@ -24,13 +23,6 @@ LOST = "450 4.7.5 TLS handshake with 127.0.0.1[127.0.0.1]:{} failed: "
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "authority")
-
-
-def shows(certificate: Path) -> ssl.SSLContext:
-    """What a server does that has this certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def asks_for(level: Level, *names: str) -> TlsRules:

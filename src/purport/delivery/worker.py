@@ -291,6 +291,7 @@ class Deliverer:
             answer.host,
             transcript=answer.transcript,
             tls=answer.tls,
+            policy=answer.policy,
         )
         if judgement is Judgement.DEFERRED:
             due_at = current.due_at or self._due_at(current, recipient, now)

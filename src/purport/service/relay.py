@@ -60,6 +60,7 @@ from purport.smtp.event import (
 from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
 from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
+from purport.smtp.extensions.requiretls import marked
 from purport.smtp.extensions.rrvs import RRVS
 from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.starttls import NOT_NOW
@@ -787,7 +788,7 @@ class Connection(asyncio.Protocol):
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
-        parameters = transaction.mail.parameters
+        parameters = marked(transaction.mail.parameters, header)
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
         trace = received(

@@ -56,6 +56,7 @@ class Stage(Enum):
     """What a reply answers; the value is how a log says it."""
 
     CONNECT = "connection"
+    PROTECTION = "protection"  # what is asked of the connection, and did not come about
     GREETING = "greeting"
     HELLO = "EHLO"
     STARTTLS = "STARTTLS"
@@ -73,7 +74,9 @@ class Stage(Enum):
     __hash__ = object.__hash__
 
 
-CONNECT, GREETING, HELLO, STARTTLS, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
+CONNECT, PROTECTION, GREETING, HELLO, STARTTLS, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = (
+    Stage
+)
 
 
 class Addressee(Protocol):
