@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from purport.config.load import read
-from support.certificates import Authority, shows
+from support.certificates import Authority, chain_in, shows, tlsa
 from support.cli import purport
 from support.scripted_server import ScriptedServer, on_loop
 
@@ -39,6 +40,23 @@ async def test_a_message_is_sent_as_it_is_shown(command: str, tmp_path: Path) ->
     assert ran.code == 0, ran.err
     assert len(server.messages) == 1
     assert ("REQUIRETLS" in " ".join(server.commands)) is ("--require-tls" in command)
+
+
+@on_loop
+async def test_a_domain_is_looked_at_as_it_is_shown(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^    \$ purport (tls check .+)$", PAGE, re.MULTILINE)
+    path = Authority(tmp_path).issue("mx.company.com.example")
+    async with ScriptedServer("STARTTLS", tls=shows(path)) as server:
+        zone = {
+            "company.com.example": ["SIGNED", {"MX": [10, "mx.company.com.example"]}],
+            "mx.company.com.example": ["SIGNED", {"A": "127.0.0.1"}],
+            f"_{server.port}._tcp.mx.company.com.example": ["SIGNED", {"TLSA": tlsa(chain_in(path)[0])}],
+        }
+        (tmp_path / "zone.json").write_text(json.dumps(zone))
+        more = ("--zone", str(tmp_path / "zone.json"), "--port", str(server.port))
+        ran = await asyncio.to_thread(purport, *shlex.split(command), *more)
+    assert ran.code == 0, ran.err
+    assert "  127.0.0.1: TLSv1.3 " in ran.out
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -18,6 +18,7 @@ from purport.delivery.route import MAILDIR, Routes
 from purport.delivery.sts_cache import StsPolicies
 from purport.delivery.tls_outcome import TlsOutcome
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
+from purport.dns.lookup import Resolver as DnsResolver
 from purport.dns.zone import StaticResolver, read_zone
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.address import normal_local_part
@@ -175,15 +176,19 @@ def make_sts_policies(
     authorities cannot be read."""
     if not settings.relay.mta_sts:
         return None
-    context = None
-    if settings.relay.authorities:
-        authorities = path.parent / settings.relay.authorities
-        try:
-            context = ssl.create_default_context(cafile=authorities)
-        except OSError as error:  # ssl.SSLError is one
-            raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
-    hosts = PolicyHosts(resolver, context=context)
+    hosts = make_policy_hosts(path, settings, resolver)
     return StsPolicies(state_folder(path, settings) / "mta-sts", resolver, hosts.fetch, warn=warn, report=report)
+
+
+def make_policy_hosts(path: Path, settings: Settings, resolver: DnsResolver) -> PolicyHosts:
+    """Who fetches MTA-STS policies. Raises SettingsError where the authorities cannot be read."""
+    if not settings.relay.authorities:
+        return PolicyHosts(resolver)
+    authorities = path.parent / settings.relay.authorities
+    try:
+        return PolicyHosts(resolver, context=ssl.create_default_context(cafile=authorities))
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:

@@ -203,6 +203,24 @@ async def test_the_next_host_is_tried_in_place_of_one_that_cannot_be_used(author
 
 
 @on_loop
+async def test_a_host_that_cannot_be_used_is_reported_once_and_takes_no_place_of_others(authority):
+    """However many addresses it has."""
+    path = authority.issue("nobody.example")
+    async with ScriptedServer("STARTTLS", tls=shows(path)) as server:
+        records = StaticResolver(
+            {
+                "company.com.example": ["SIGNED", {"MX": [10, "a.hoster.example"]}, {"MX": [20, "b.hoster.example"]}],
+                "a.hoster.example": ["SIGNED", *({"A": f"127.0.1.{number}"} for number in range(1, 20))],
+                "b.hoster.example": ["SIGNED", {"A": "127.0.0.1"}],
+                f"_{server.port}._tcp.a.hoster.example": ["SERVFAIL"],
+            }
+        )
+        async with outside(server, records) as pool:
+            assert (await outcome(pool))[0] is Judgement.RELAYED
+            assert [report.result for report in pool.reported] == ["dnssec-invalid", ""]
+
+
+@on_loop
 async def test_a_host_of_the_settings_is_checked_by_its_records_too(authority):
     """RFC 7672 section 2.2.2."""
     path = authority.issue("nobody.example")

@@ -243,6 +243,18 @@ def test_which_names_an_identifier_stands_for(name, identifier, found):
     assert is_presented(name, identifier) is found
 
 
+@on_loop
+async def test_a_domain_that_is_an_address_has_that_in_its_certificate(authority):
+    for name, judgement in (("127.0.0.1", Judgement.RELAYED), ("127.0.0.2", Judgement.DEFERRED)):
+        server = ScriptedServer("STARTTLS", tls=shows(authority.issue(name)))
+        rules = TlsRules(by_name={"[127.0.0.1]": TlsPolicy(Level.VERIFY)})
+        async with server:
+            settings = PoolSettings(port=server.port)
+            async with Outside(None, settings, tls=rules, contexts=ClientContexts(authority.bundle)) as outside:
+                outside.send("mx:[127.0.0.1]")
+                assert (await outside.outcomes())["bob"][0] is judgement
+
+
 # TLS from the first octet
 
 

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "judge": "what would be decided about a message, and why",
     "pra": "the address that a message names as responsible (RFC 4407)",
     "spf": "check SPF or Sender ID (RFC 7208, RFC 4406)",
+    "tls": "how mail to a domain would be protected: DANE, MTA-STS, the settings",
     "etrn": "ask a server to send what waits for a domain (RFC 1985)",
     "send": "send one message, naming its submitter where the server offers SUBMITTER",
 }

@@ -265,6 +265,10 @@ class Connection(asyncio.Protocol):
         """Whether the host reports what becomes of what it took."""
         return DSN.keyword in self._session.offers
 
+    def offers(self, keyword: str) -> bool:
+        """Whether the host offers an extension."""
+        return keyword in self._session.offers
+
     def takes(self, job: Job) -> bool:
         """Whether the host takes what the job's message holds as it is."""
         offers = self._session.offers

@@ -26,7 +26,7 @@ from purport.delivery.content import Content, converted
 from purport.delivery.failure import Judgement, judge, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.delivery.sts_cache import StsPolicies
-from purport.delivery.tls_choice import TlsChoice, Unprotected
+from purport.delivery.tls_choice import TlsChoice, Unprotected, protection_of
 from purport.delivery.tls_outcome import TlsOutcome
 from purport.delivery.tls_policy import NO_TLS_RULES, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
@@ -34,8 +34,7 @@ from purport.mail.address import NULL
 from purport.mail.conversion import CannotConvert
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
-from purport.net.client_tls import ClientContexts, Flaw, Protection
-from purport.net.dane import dane_flaw
+from purport.net.client_tls import ClientContexts, Flaw
 from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import TLS_NOT_OFFERED, ClientSession, Stage, Transaction
@@ -516,18 +515,25 @@ class Pool:
         hosts = frozenset(target.host for target in found)
         candidates = [(target, address) for target in found if target.host not in tried for address in target.addresses]
         refusal: Refused | None = None
-        policies: dict[Target, TlsPolicy] = {}
-        for target, address in candidates[: self._settings.addresses]:
+        policies: dict[Target, TlsPolicy | None] = {}  # None: the host is not to be used
+        left = self._settings.addresses
+        for target, address in candidates:
             try:
-                policy = policies.get(target)
+                if target not in policies:
+                    policies[target] = None
+                    policies[target] = await self._policy(destination, target)
+                policy = policies[target]
                 if policy is None:
-                    policy = policies[target] = await self._policy(destination, target)
+                    continue
+                left -= 1
                 await self._connect_somehow(destination, target, address, hosts, policy)
                 return
             except Refused as refused:
                 told = without_encryption(refused) if destination.demand is Demand.REQUIRE_TLS else refused
                 if refusal is None or is_told(told, refusal):
                     refusal = told
+                if not left:
+                    break
         raise refusal or Refused(Stage.CONNECT, NO_OTHER_HOST, "")
 
     async def _connect_somehow(
@@ -557,7 +563,7 @@ class Pool:
             secure=target.tls_first,
             lmtp=target.lmtp,
         )
-        protection = self._protection(policy, target, address)
+        protection = protection_of(self._contexts, policy, target, address, self.now)
         demanded = REQUIRETLS if destination.demand is Demand.REQUIRE_TLS else ""
         connection = Connection(
             self._loop, self, session, self._patience, target.host, label, hosts, protection, policy, demanded
@@ -615,22 +621,6 @@ class Pool:
         self._report_tls(
             replace(outcome, result=result, host=target.host, address=address, local_address=local, reason=reason)
         )
-
-    def _protection(self, policy: TlsPolicy, target: Target, address: str) -> Protection | None:
-        """How TLS is begun with a host, where it may be."""
-        if policy.level is Level.NONE:
-            return None
-        host = address if target.host.startswith("ipv6:") else target.host
-        if policy.level is Level.DANE:
-            now = self.now
-            return self._contexts.trusting(
-                policy.sni or host,
-                lambda tls: dane_flaw(tls, policy.tlsa, policy.names, now()),
-                f"certificate verified by {policy.why}",
-            )
-        if policy.level is Level.VERIFY:
-            return self._contexts.verifying(host, policy.names)
-        return self._contexts.trusting(host)
 
     def _login(self, next_hop: str) -> ClientLogin | None:
         """How to log in there, where we do."""

@@ -12,6 +12,7 @@ A message with REQUIRETLS (RFC 8689) raises that to verify, and needs somebody w
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, final
 
@@ -23,7 +24,8 @@ from purport.delivery.tls_policy import CLEAR, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
 from purport.dns.tlsa import TlsaFailure, TlsaRecords, tlsa_records
 from purport.mail.reply import Reply, reply
-from purport.net.dane import USAGES
+from purport.net.client_tls import ClientContexts, Protection
+from purport.net.dane import USAGES, dane_flaw
 from purport.smtp.extensions.requiretls import Demand
 
 SHOWN: Final = 3  # TLSA records that are told of
@@ -63,7 +65,7 @@ class TlsChoice:
         if demand is Demand.REQUIRE_TLS and not target.lmtp:
             return await self._strict(target, () if named is None else named.names)
         if named is not None or least.level is Level.NONE or target.lmtp or demand is Demand.IGNORE_POLICIES:
-            return replace(least, vouched=target.vouched, outcome=without_policy(target))
+            return replace(least, vouched=target.vouched)  # what is published was not asked for: nothing to report
         return await self._published(target, least)
 
     async def _published(self, target: Target, least: TlsPolicy) -> TlsPolicy:
@@ -165,6 +167,24 @@ def not_allowed(target: Target, domain: str, sts: StsPolicy) -> tuple[Reply, Tls
     text = f"MTA-STS policy of {domain} does not name {target.host}"
     outcome = replace(sts_outcome(domain, sts), result="validation-failure", host=target.host, reason=text)
     return reply(450, "4.7.5", text), outcome
+
+
+def protection_of(
+    contexts: ClientContexts, policy: TlsPolicy, target: Target, address: str, clock: Callable[[], float]
+) -> Protection | None:
+    """How TLS is begun with one address of a host, where it may be. `clock` gives seconds since 1970."""
+    if policy.level is Level.NONE:
+        return None
+    host = address if is_address(target.host) else target.host
+    if policy.level is Level.DANE:
+        return contexts.trusting(
+            policy.sni or host,
+            lambda tls: dane_flaw(tls, policy.tlsa, policy.names, clock()),
+            f"certificate verified by {policy.why}",
+        )
+    if policy.level is Level.VERIFY:
+        return contexts.verifying(host, policy.names)
+    return contexts.trusting(host)
 
 
 def without_policy(target: Target) -> TlsOutcome | None:

@@ -106,7 +106,7 @@ class TlsRules:
         policy = self.by_name.get(domain or host)
         if policy is None:
             policy = self.default or (VERIFIED if secret else OPPORTUNISTIC)
-        if policy.level is Level.VERIFY and domain and not policy.names:
+        if policy.level is Level.VERIFY and domain and not policy.names and not domain.startswith("["):
             return replace(policy, names=(domain, f".{domain}"))
         return policy
 

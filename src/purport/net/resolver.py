@@ -99,6 +99,11 @@ class Resolver:
         self._preferred = 0  # the server that answered last: one that is down costs its timeout once
         self._closed = False
 
+    @property
+    def believed(self) -> bool:
+        """Whether one of the servers is believed that it validated an answer."""
+        return any(self._believed)
+
     def cached(self, question: Question) -> Answer | None:
         """The answer with what is left of its TTL, if it is known."""
         return self._cache.get(question, self._clock())
