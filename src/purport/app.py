@@ -239,10 +239,11 @@ class Server:
 
     def reload(self) -> None:
         """Read the settings again: policy, domains, limits and listeners' rules, for who connects from now on.
-        Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
+        Addresses, hostname, state folder, DNS, the queue's settings and what is said of other hosts need a new
+        start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials")
+            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials", "tls_policy")
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:

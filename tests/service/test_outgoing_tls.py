@@ -114,6 +114,7 @@ def test_a_host_that_its_tlsa_record_does_not_prove_gets_nothing_and_the_queue_s
         shown = both.ours.command("queue", "show", entry["queue_id"]).stdout
         assert f"  | T: asked for dane (dane: TLSA 3 1 1 at _{both.theirs.port}._tcp.{HOST})" in shown
         assert "  | C: STARTTLS" in shown
+        assert "asks for" not in shown.splitlines()[1]
         assert "matches none of the TLSA records" in shown
         assert both.arrived == []
 
@@ -162,3 +163,19 @@ def test_beside_requiretls_the_field_means_nothing(tmp_path: Path) -> None:
         wait_for(lambda: both.returned)
         assert b"5.7.10" in both.returned[0]
         assert both.arrived == []
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "asked"),
+    [(("REQUIRETLS",), b"", "requiretls"), ((), b"TLS-Required: No\r\n", "tls-required: no")],
+)
+def test_the_queue_shows_what_a_message_asks_for(
+    tmp_path: Path, options: tuple[str, ...], header: bytes, asked: str
+) -> None:
+    with pair(tmp_path) as both:
+        both.theirs.stop()
+        both.send(*options, header=header)
+        wait_for(lambda: "status=deferred" in both.ours.log())
+        (entry,) = map(json.loads, both.ours.command("queue", "list", "--json").stdout.splitlines())
+        assert f"(asks for {asked})" in both.ours.command("queue", "show", entry["queue_id"]).stdout
+        both.theirs.start()
