@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock peers clean
+.PHONY: help run test lint bench fuzz lock peers clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ lint: $(INSTALLED)  ## style, types and the import direction of the house
 bench: $(INSTALLED) peers  ## measure against Postfix, pyspf and libspf2; BENCH="--quick" or "--only accept"
 	@$(BIN)/python bench/run.py $(BENCH)
 
+fuzz: $(INSTALLED)  ## 24 million octets that nobody meant, and as many under atheris where there is one for this Python
+	@$(BIN)/python tests/support/fuzz.py
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--only-binary :all: --require-hashes --requirement requirements-fuzz.lock || echo "note: no atheris for this Python"
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+		$(BIN)/python tests/support/fuzz_guided.py 2>.fuzz.log || { tail -30 .fuzz.log; exit 1; }; fi
+
 peers:  # other mail programs that tests talk to, where this user may install them
 	@sh scripts/peers.sh
 
@@ -42,4 +49,4 @@ lock:  ## renew requirements.lock from pyproject.toml
 		--no-emit-index-url --no-emit-find-links --extra test --extra build pyproject.toml --output-file requirements.lock
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .peers .fuzz.log .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,7 +22,9 @@ from typing import Final
 
 import uvloop
 
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.spf.checker import Checker
+from purport.config.dkim import load_signer
 from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
@@ -144,6 +146,7 @@ class Server:
         )
         self._store = SqliteStore(state / "spool", loop, memory_limit=settings.limits.memory_threshold)
         self._resolver = make_resolver(path, settings)
+        self._signer = load_signer(path, settings)
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
@@ -162,8 +165,9 @@ class Server:
                 dane=settings.relay.dane,
                 sts=self._sts,
                 report_tls=no_report,
+                signer=lambda: self._signer,
             ),
-            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next),
+            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next, self._report_signer),
             schedule=schedule,
             log=Deliveries(log, self._ledger),
             maildirs=state / "maildir",
@@ -196,7 +200,7 @@ class Server:
         try:
             desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                front = make_front(self._settings, number, self._certificates, desk)
+                front = make_front(self._settings, number, self._certificates, desk, self._signer)
                 relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
@@ -250,18 +254,26 @@ class Server:
                 raise ValueError(f"a change of {', '.join(fixed)} or of an address needs a new start")
             certificates = make_certificates(self._path, settings)
             desk = self._desk(settings)
-            fronts = [make_front(settings, number, certificates, desk) for number in range(len(settings.listener))]
+            signer = load_signer(self._path, settings)
+            fronts = [
+                make_front(settings, number, certificates, desk, signer) for number in range(len(settings.listener))
+            ]
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
         self._certificates = certificates
+        self._signer = signer
         self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
         for listening, front in zip(self._listening, fronts, strict=True):
             listening.relay.front = front
         self._log.notice("the settings were read again")
+
+    def _report_signer(self) -> Signer:
+        """What signs our reports, by the settings of now."""
+        return self._signer if self._settings.dkim_sign.reports else NO_SIGNER
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

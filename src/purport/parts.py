@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.schema import Credentials as CredentialsTable
@@ -28,6 +29,7 @@ from purport.net.client_tls import ClientContexts
 from purport.net.policy_host import PolicyHosts
 from purport.net.resolver import Resolver
 from purport.net.tls import problem_of
+from purport.policy.dmarc import DmarcPolicy
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy
@@ -82,6 +84,8 @@ def make_policy(settings: Settings) -> Policy:
         ),
         settings.spf.on_fail,
         settings.spf.check_helo,
+        settings.spf.received_spf,
+        DmarcPolicy(settings.dmarc.on_fail, settings.dmarc.on_temperror),
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
@@ -269,9 +273,13 @@ def secret_in(path: Path, name: str) -> str:
 
 
 def make_front(
-    settings: Settings, number: int, certificates: Certificates | None = None, desk: LoginDesk | None = None
+    settings: Settings,
+    number: int,
+    certificates: Certificates | None = None,
+    desk: LoginDesk | None = None,
+    signer: Signer = NO_SIGNER,
 ) -> Front:
-    """What the connections of one listener share; `desk` is where they log in."""
+    """What the connections of one listener share; `desk` is where they log in, `signer` has our keys."""
     limits = settings.limits
     listener = settings.listener[number]
     withheld = {keyword.upper() for keyword in listener.discard_ehlo_keywords}
@@ -314,6 +322,7 @@ def make_front(
         holding=HoldingLimits(settings.future_release.per_sender, settings.future_release.total),
         etrn=make_grants(settings),
         desk=desk,
+        signer=signer if settings.dkim_sign.submission else NO_SIGNER,
         takes_mail=listener.takes_mail,
     )
 

@@ -104,7 +104,7 @@ def test_a_message_that_passes_is_in_the_maildir(demo: Demo) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "SUBMITTER=alice@example.com" in ran.stdout
     delivered = mail_in(demo.folder / "state" / "front" / "maildir" / "company.com.example" / "bob", 1)
-    assert b"\nReceived-SPF: pass" in delivered[0].replace(b"\r", b"")
+    assert b"\n spf=pass smtp.mailfrom=example.com;\n" in delivered[0].replace(b"\r", b"")
 
 
 def test_a_forged_one_is_refused_at_mail_and_explained(demo: Demo) -> None:

@@ -84,8 +84,8 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         (f"hostnam = 1\n{SMALL}", 'purport.toml:1: hostnam: unknown setting; did you mean "hostname"?'),
         (f"{SMALL}[submiter]\n", 'purport.toml:4: submiter: unknown setting; did you mean "submitter"?'),
         (
-            f"{SMALL}[submitter]\non_fail='tag'\n",
-            "purport.toml:5: submitter.on_fail: unknown setting; it belongs to [spf]",
+            f"{SMALL}[submitter]\nreceived_spf=true\n",
+            "purport.toml:5: submitter.received_spf: unknown setting; it belongs to [spf]",
         ),
         (
             f"{SMALL}[dns]\nstate_dir = 's'\n",

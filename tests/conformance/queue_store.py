@@ -413,6 +413,48 @@ class QueueStoreSuite:
             spool.discard()
 
     @scenario
+    async def test_the_head_of_a_spool_can_be_replaced_before_and_behind_its_end(
+        self, place: Place, queue: Queue
+    ) -> None:
+        """Twice, and in a message whose octets went on coming after the first time."""
+        sent = {}
+        for size in SIZES[2:]:
+            for middle in (9000, size):
+                message = queue.message()
+                spool = queue.store.spool()
+                whole = octets(size)
+                for start in range(0, middle, 3333):
+                    spool.write(whole[start : min(start + 3333, middle)])
+                spool.replace_head(5000, b"short\r\n")
+                spool.write(whole[middle:])
+                assert spool.head(10) == b"short\r\n" + whole[5000:5003]
+                spool.replace_head(100, b"shorter\r\n" * 10)
+                spool.replace_head(7, b"1234567")
+                expected = b"1234567\r\n" + b"shorter\r\n" * 9 + whole[5093:]
+                assert spool.size == len(expected)
+                assert spool.head(1000) == expected[:1000]
+                message.body = queue.store.body(spool)
+                sent[message.queue_id] = expected
+                await queue.accept(message)
+                assert b"".join(message.body.pieces(1000)) == expected
+        queue = Queue(await place.open())
+        for found in await queue.claim():
+            assert b"".join(found.body.pieces()) == sent.pop(found.queue_id)
+        assert not sent
+
+    @scenario
+    async def test_a_head_is_replaced_by_no_more_than_it_was(self, place: Place, queue: Queue) -> None:
+        for size in (0, 100, 700_000):
+            spool = queue.store.spool()
+            spool.write(octets(size))
+            for length, new in ((size + 1, b""), (0, b"x"), (262_145, b"")):
+                with pytest.raises(ValueError, match="cannot stand for"):
+                    spool.replace_head(length, new)
+            spool.replace_head(0, b"")
+            assert spool.size == size
+            spool.discard()
+
+    @scenario
     async def test_what_waits_for_a_domain_can_be_made_due(self, place: Place, queue: Queue) -> None:
         """Not what is under way, held, or waits for its first attempt."""
         late = NOW + 9e6

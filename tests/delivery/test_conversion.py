@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import email
 import smtplib
 from pathlib import Path
 
 import pytest
 
+from purport.authentication.dkim.signer import DomainKey, Signer
 from purport.delivery.attempt import Job
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
 from purport.delivery.pool import PoolSettings
-from purport.mail.body_hash import body_hash
 from purport.mail.envelope import Parameters
+from support.dkim_keys import ed25519_key, signed, zone
+from support.dkim_suites import check, words
 from support.outside import Outside, a_message, here
 from support.peers import require_peer, wait_for
 from support.postfix import Postfix
@@ -22,11 +23,22 @@ from support.purport_server import purport_server
 from support.scripted_server import ScriptedServer, on_loop
 
 HEADER = b"From: alice@example.com\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+TRACE = b"Received: by client.example; Mon, 23 Nov 2026 22:00:00 +0000\r\n"
+SIGNER = Signer([DomainKey("example.com", "s1", ed25519_key())])
 EIGHT = HEADER + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + "Grüße an alle\r\n".encode() * 3
 
 
-def send(outside: Outside, server: ScriptedServer, body: bytes, *, whole: bool = True, parameters: str = "") -> None:
+def send(
+    outside: Outside,
+    server: ScriptedServer,
+    body: bytes,
+    *,
+    whole: bool = True,
+    parameters: str = "",
+    trace: bytes = TRACE,
+) -> None:
     message = a_message(body=body, whole=whole)
+    message.trace = trace
     if parameters:
         message.parameters = Parameters.from_octets(parameters.encode())
     outside.pool.deliver(Job(message, message.recipients, here(server), in_memory(message, body), outside._settle))
@@ -69,16 +81,43 @@ async def test_any_octets_become_base64_for_a_host_without_binarymime(offers):
 
 @on_loop
 async def test_a_message_whose_signature_fits_is_returned_instead():
-    body = EIGHT.partition(b"\r\n\r\n")[2]
-    hashed = base64.b64encode(body_hash(body, relaxed=True))
-    field = b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; bh=" + hashed + b"; b=x\r\n"
     async with ScriptedServer() as server, Outside() as outside:
-        send(outside, server, field + EIGHT)
+        send(outside, server, signed(EIGHT))
         judgement, said = (await outside.outcomes())["bob"]
         assert judgement is Judgement.FAILED
         assert said.startswith("554 5.6.2 ")
         assert "signature of example.com" in said
         assert not [command for command in server.commands if command.startswith("MAIL")]
+
+
+@on_loop
+async def test_a_message_that_we_signed_is_converted_and_signed_again():
+    own = signed(EIGHT).removesuffix(EIGHT)
+    async with ScriptedServer() as server, Outside(signer=SIGNER) as outside:
+        send(outside, server, EIGHT, trace=TRACE + own)
+        assert (await outside.outcomes())["bob"][0] is Judgement.RELAYED
+        [octets] = server.messages
+        assert octets.isascii()
+        assert octets.startswith(TRACE + b"DKIM-Signature: ")
+        assert own not in octets
+        assert words(check(octets, zone(ed25519_key()), 1e11)) == ("pass",)
+
+
+@on_loop
+async def test_a_signature_of_ours_whose_key_is_gone_is_left_out():
+    own = signed(EIGHT).removesuffix(EIGHT)
+    async with ScriptedServer() as server, Outside() as outside:
+        send(outside, server, EIGHT, trace=TRACE + own)
+        assert (await outside.outcomes())["bob"][0] is Judgement.RELAYED
+        assert b"DKIM-Signature" not in server.messages[0]
+
+
+# Who else could put our name into a message? Only what stands among our own fields is ours.
+@on_loop
+async def test_what_only_claims_to_be_ours_is_not_signed_again():
+    async with ScriptedServer() as server, Outside(signer=SIGNER) as outside:
+        send(outside, server, signed(EIGHT))
+        assert (await outside.outcomes())["bob"][0] is Judgement.FAILED
 
 
 @on_loop

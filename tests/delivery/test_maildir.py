@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from purport.delivery.maildir import OPEN_FILES, Drop, deliver_many, file_name, folder_name, folder_of
+from purport.delivery.maildir import JUNK_FOLDER, OPEN_FILES, Drop, deliver_many, file_name, folder_name, folder_of
 from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.queue.body import MemoryBody
@@ -211,3 +211,19 @@ def test_a_mailbox_has_one_folder_however_it_is_written() -> None:
     folder = folder_of(Path("/mail"), Mailbox("Bob+Tag", "Bücher.example"))
     assert folder == Path("/mail/xn--bcher-kva.example/bob+tag")
     assert folder_of(Path("/mail"), Mailbox("../x y", "a.example")) == Path("/mail/a.example/%2e.%2fx%20y")
+
+
+def test_what_is_in_quarantine_lies_in_a_folder_that_readers_of_maildirs_know(tmp_path: Path) -> None:
+    junk = Drop(drop().message, 0, BOB, folder=JUNK_FOLDER)
+    for _ in range(2):  # done again after a crash: the same file
+        assert deliver_many(tmp_path, [junk]) == [None]
+    inbox = mailbox.Maildir(folder_of(tmp_path, BOB), create=False)
+    assert len(inbox) == 0
+    assert inbox.list_folders() == ["Junk"]
+    assert [message["From"] for message in inbox.get_folder("Junk")] == ["alice@example.com"]
+    assert (folder_of(tmp_path, BOB) / ".Junk" / "maildirfolder").exists()
+
+
+def test_no_local_part_leads_into_a_folder(tmp_path: Path) -> None:
+    assert deliver_many(tmp_path, [drop(forward_path=Mailbox(".Junk", "company.com.example"))]) == [None]
+    assert files(tmp_path)[0].startswith("company.com.example/%2ejunk/new/")

@@ -41,6 +41,19 @@ async def test_a_message_for_a_mailbox_and_one_for_a_next_hop(tmp_path):
 
 
 @on_loop
+async def test_what_is_in_quarantine_goes_into_the_junk_folder_here_and_as_it_is_to_others(tmp_path):
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        await house.accept("bob@company.com.example", "carol@elsewhere.example", quarantine=True)
+        await house.told(
+            "delivered bob@company.com.example 2.0.0 250 2.0.0 delivered to maildir",
+            "relayed carol@elsewhere.example 2.0.0 250 2.0.0 Ok: taken",
+            "removed",
+        )
+        assert house.mail("bob") == []
+        assert len(house.mail("bob/.Junk")) == 1
+
+
+@on_loop
 async def test_what_is_deferred_is_tried_again_when_it_is_due(tmp_path):
     async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
         server.on("RCPT TO:<bob", "450 4.2.0 Greylisted", "250 Ok")

@@ -11,9 +11,11 @@ from purport.dns.lookup import (
     Resolver,
     Status,
     Suspended,
+    observed,
     replay,
     run,
     start,
+    together,
 )
 from purport.dns.zone import StaticResolver
 
@@ -99,3 +101,33 @@ def test_finishing_may_take_another_resolver() -> None:
     begun = start(both(), Distant(ZONE))
     assert isinstance(begun, Suspended)
     assert asyncio.run(begun.finish(ZONE)) == FOUND
+
+
+def counting(*names: str) -> Evaluation[int]:
+    """Asks one name after another; how many were found."""
+    found = 0
+    for name in names:
+        (answer,) = yield (Question(name, "A"),)
+        found += answer.status is Status.FOUND
+    return found
+
+
+def test_evaluations_side_by_side_ask_at_the_same_time() -> None:
+    asked = []
+    side_by_side = together(counting("a.example", "b.example"), counting("c.example"), nothing())
+    questions = next(side_by_side)
+    while True:
+        asked.append([question.name for question in questions])
+        try:
+            questions = side_by_side.send(tuple([ZONE.cached(question) for question in questions]))
+        except StopIteration as stop:
+            assert stop.value == (2, 0, "known")
+            break
+    assert asked == [["a.example", "c.example"], ["b.example"]]
+
+
+def test_what_an_evaluation_was_told_is_seen() -> None:
+    seen: dict[Question, Answer] = {}
+    assert start(observed(both(), seen), ZONE) == FOUND
+    assert seen == {A: ZONE.cached(A), B: ZONE.cached(B)}
+    assert start(observed(nothing(), seen), ZONE) == "known"

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import email
 import email.policy
-import hashlib
-import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purport.mail.body_hash import body_hash, relaxed_body, signers, simple_body
 from purport.mail.conversion import CannotConvert, is_7bit, to_7bit
-from purport.mail.header import read_header
 
 TEXT = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
 POLICY = email.policy.compat32
@@ -135,59 +130,6 @@ def test_parts_in_parts_come_to_an_end():
         header = f"Content-Type: multipart/mixed; boundary=b{number}\r\n"
     with pytest.raises(CannotConvert, match="too many parts"):
         to_7bit(message(header, body))
-
-
-def signed(body: bytes, *, kind: str = "relaxed", algorithm: str = "rsa-sha256", extra: str = "") -> bytes:
-    hashed = base64.b64encode(body_hash(body, relaxed=kind == "relaxed")).decode()
-    field = f"DKIM-Signature: v=1; a={algorithm}; c=relaxed/{kind}; d=Example.COM;\r\n"
-    field += f"\tbh={hashed[:10]}\r\n {hashed[10:]}; b=x{extra}\r\n"
-    return message(field + TEXT, body)
-
-
-@pytest.mark.parametrize("kind", ["relaxed", "simple"])
-def test_a_message_whose_signature_fits_is_not_converted(kind):
-    body = "Grüße \t an\r\nalle \r\n\r\n\r\n".encode()
-    with pytest.raises(CannotConvert, match=r"would break the signature of example\.com") as refused:
-        to_7bit(signed(body, kind=kind))
-    assert refused.value.reply.status == "5.6.2"
-
-
-def test_a_signature_that_does_not_fit_or_counts_no_more_is_no_reason():
-    body = "Grüße an alle, die dies lesen\r\n".encode()
-    assert is_7bit(to_7bit(signed(body) + b"changed\r\n"))
-    assert is_7bit(to_7bit(signed(body, algorithm="rsa-sha1")))
-    assert is_7bit(to_7bit(signed(body, extra="; bh=!!")))
-
-
-def test_a_signature_of_the_beginning_of_a_body():
-    body = "Grüße an alle\r\n".encode()
-    hashed = base64.b64encode(hashlib.sha256(body[:5]).digest()).decode()
-    header = read_header(
-        f"DKIM-Signature: a=rsa-sha256; c=simple/simple; l=5; d=a.example; bh={hashed}\r\n\r\n".encode()
-    )
-    assert list(signers(header, body)) == ["a.example"]
-    assert list(signers(header, b"X" + body)) == []
-
-
-# RFC 6376 section 3.4.5
-def test_the_canonical_forms_of_the_standard():
-    body = b" C \r\nD \t E\r\n\r\n\r\n"
-    assert relaxed_body(body) == b" C\r\nD E\r\n"
-    assert simple_body(body) == b" C \r\nD \t E\r\n"
-    assert relaxed_body(b"") == b""
-    assert simple_body(b"") == b"\r\n"
-
-
-def slowly_relaxed(body: bytes) -> bytes:
-    lines = [re.sub(rb"[ \t]+", b" ", line).rstrip(b" ") for line in body.split(b"\r\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    return b"".join(line + b"\r\n" for line in lines)
-
-
-@given(st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"a", b"\r", b"\n", b"b c"]), max_size=20).map(b"".join))
-def test_the_relaxed_form_is_that_of_the_plain_reading(body):
-    assert relaxed_body(body) == slowly_relaxed(body)
 
 
 BODIES = st.one_of(

@@ -8,7 +8,7 @@ from pathlib import Path
 from purport.delivery.attempt import Patience
 from purport.delivery.pool import Pool, PoolSettings
 from purport.delivery.report import Report, Reporter
-from purport.delivery.route import Routes
+from purport.delivery.route import Routes, quarantined
 from purport.delivery.worker import Deliverer, Limits
 from purport.dns.zone import StaticResolver
 from purport.mail.address import NULL, ReversePath, parse_mailbox
@@ -117,6 +117,7 @@ class House:
         rcpt: str = "",
         priority: int = 0,
         release_at: float = 0.0,
+        quarantine: bool = False,
     ) -> QueuedMessage:
         """Put a message into the queue, and hand it over as the server does."""
         spool = self.store.spool()
@@ -129,6 +130,8 @@ class House:
             )
             for number, mailbox in enumerate(map(parse_mailbox, forward_paths))
         ]
+        for recipient in recipients if quarantine else ():
+            recipient.next_hop = quarantined(recipient.next_hop)
         message = QueuedMessage(
             self.ids.next(),
             self.now,

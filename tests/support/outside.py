@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.delivery.attempt import Answer, Job, Patience
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
@@ -79,6 +80,7 @@ class Outside:
         credentials: dict[str, Credentials] | None = None,
         tls: TlsRules = NO_TLS_RULES,
         contexts: ClientContexts | None = None,
+        signer: Signer = NO_SIGNER,
         *,
         dane: bool = False,
         sts: StsPolicies | None = None,
@@ -99,6 +101,7 @@ class Outside:
             sts=sts,
             report_tls=self.reported.append,
             shuffle=lambda hosts: None,
+            signer=lambda: signer,
         )
 
     def _settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:

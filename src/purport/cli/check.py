@@ -27,6 +27,7 @@ def command(config: str | None) -> None:
         check_zone(path, settings)
     if settings.certificate or settings.relay.authorities:
         check_certificates(path, settings)
+    check_dkim(path, settings)
     check_users(path, settings)
     count = len(settings.domain)
     binds = ", ".join(bind for listener in settings.listener for bind in listener.bind)
@@ -50,6 +51,22 @@ def check_certificates(path: Path, settings: Settings) -> None:
                 click.echo(f"{one.chain}: warning: the certificate expires in {left / DAY:.0f} days", err=True)
     except (SettingsError, CertificateError) as error:
         raise Failure(str(error), EX_CONFIG) from error
+
+
+def check_dkim(path: Path, settings: Settings) -> None:
+    """Whether the keys that mail is signed with can be read; and a word about those that others can read."""
+    if not (settings.dkim or settings.dkim_tables.signing_table):
+        return
+    from purport.config.dkim import load_signer
+    from purport.config.load import SettingsError
+
+    try:
+        load_signer(path, settings)
+    except SettingsError as error:
+        raise Failure(str(error), EX_CONFIG) from error
+    for file in dict.fromkeys(path.parent / table.key for table in settings.dkim):
+        if others_read(file):
+            warn(f"{file}: others can read the key", f"chmod 600 {file}")
 
 
 def check_zone(path: Path, settings: Settings) -> None:

@@ -89,6 +89,11 @@ def read_input(name: str) -> bytes:
         raise Failure(f"{name}: {reason}", EX_NOINPUT) from error
 
 
+def with_crlf(octets: bytes) -> bytes:
+    """A message from a file as it goes over the wire."""
+    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
 def reverse_path_of(text: str) -> ReversePath:
     """A reverse-path given as an option, with or without angle brackets; empty or <> is the null one."""
     from purport.mail.address import NULL

@@ -18,6 +18,7 @@ from purport.cli.exits import (
     read_input,
     reverse_path_of,
     settings_if_any,
+    with_crlf,
 )
 
 if TYPE_CHECKING:
@@ -95,8 +96,3 @@ def _policy(settings: tuple[Path, Settings] | None, forward_paths: list[Mailbox]
     click.echo("note: no settings file, so the defaults hold, and every recipient is taken for ours", err=True)
     ours = Relaying({normal_domain(path.domain): None for path in forward_paths})
     return Policy("localhost", relaying=ours)
-
-
-def with_crlf(octets: bytes) -> bytes:
-    """A message from a file as it goes over the wire."""
-    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -218,6 +218,44 @@ class Submission(Table, frozen=True):
     ] = "ours"
 
 
+class Dkim(Table, frozen=True):
+    """A key that mail is signed with (DKIM, RFC 6376), for the domain and all below it."""
+
+    domain: Annotated[str, Meta(description="the domain that the signature is of, d=")]
+    selector: Annotated[
+        str, Meta(description="the name of the key in that domain, s=: `purport dkim keygen` makes one")
+    ]
+    key: Annotated[str, Meta(min_length=1, description="PEM file of the private key: RSA or Ed25519, no password")]
+
+
+class DkimSign(Table, frozen=True):
+    """What is signed with the keys of [[dkim]] and [dkim_tables]."""
+
+    submission: Annotated[
+        bool, Meta(description="messages of users who logged in, where they own the address in From")
+    ] = True
+    reports: Annotated[bool, Meta(description="delivery reports of this server: signed receipts")] = True
+    lifetime: Annotated[
+        float, Meta(ge=0, le=YEAR, description="seconds until a signature expires (x=); 0: it does not")
+    ] = 0.0
+
+
+class DkimTables(Table, frozen=True):
+    """OpenDKIM's tables of keys, as opendkim.conf(5) describes them; `refile:` or `file:` may stand before a name."""
+
+    key_table: Annotated[str, Meta(description="KeyTable: lines NAME DOMAIN:SELECTOR:FILE; empty: none")] = ""
+    signing_table: Annotated[
+        str,
+        Meta(
+            description="SigningTable: lines PATTERN NAME, such as *@example.com mykey. With file: before it there are "
+            "no wildcards, and addresses and domains are looked up as OpenDKIM does"
+        ),
+    ] = ""
+    multiple_signatures: Annotated[
+        bool, Meta(description="sign with the keys of all lines that match, instead of the first")
+    ] = False
+
+
 class Submitter(Table, frozen=True):
     """Who is responsible for a message (RFC 4405, 4406, 4407)."""
 
@@ -245,9 +283,27 @@ class Spf(Table, frozen=True):
     """SPF of the reverse-path (RFC 7208)."""
 
     on_fail: Annotated[
-        Literal["tag", "reject"], Meta(description="tag: a Received-SPF field says it; reject: 550 5.7.23 at MAIL")
+        Literal["tag", "reject"],
+        Meta(description="tag: the Authentication-Results field says it; reject: 550 5.7.23 at MAIL"),
     ] = "tag"
     check_helo: Annotated[bool, Meta(description="check the hello domain too")] = False
+    received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
+
+
+class Dmarc(Table, frozen=True):
+    """What the domain of the author asks for (RFC 9989)."""
+
+    on_fail: Annotated[
+        Literal["tag", "policy"],
+        Meta(
+            description="policy: what that domain asks for: a message is refused, or goes into the folder Junk of a "
+            "Maildir; one without an author that can be read in one way is refused. tag: it comes in, and its "
+            "Authentication-Results field says what was found"
+        ),
+    ] = "policy"
+    on_temperror: Annotated[
+        Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
+    ] = "accept"
 
 
 class Limits(Table, frozen=True):
@@ -408,8 +464,12 @@ class Settings(Table, frozen=True):
     oauth: Oauth = field(default_factory=Oauth)
     credentials: Annotated[list[Credentials], Meta(description="our logins at next hops")] = []
     submission: Submission = field(default_factory=Submission)
+    dkim: Annotated[list[Dkim], Meta(description="keys that mail is signed with")] = []
+    dkim_sign: DkimSign = field(default_factory=DkimSign)
+    dkim_tables: DkimTables = field(default_factory=DkimTables)
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
+    dmarc: Dmarc = field(default_factory=Dmarc)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     priority: Priority = field(default_factory=Priority)

@@ -125,6 +125,7 @@ class Job:
         "recipients",
         "restarts",
         "settle",
+        "trace",
         "tried",
     )
 
@@ -142,6 +143,7 @@ class Job:
         self.content = content
         self.settle = settle
         self.body: bytes | None = None  # in place of the message's: what it was converted to
+        self.trace = message.trace  # likewise: with the signatures of what it was converted to
         self.edit = NO_EDIT  # of the transaction that is under way
         self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
         self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
@@ -151,7 +153,8 @@ class Job:
     def part(self, recipients: Sequence[QueuedRecipient]) -> Job:
         """A job for some of the recipients; what hosts said so far is known to it too."""
         job = Job(self.message, recipients, self.next_hop, self.content, self.settle)
-        job.tried, job.held, job.rank, job.body = self.tried, self.held, self.rank, self.body
+        job.tried, job.held, job.rank = self.tried, self.held, self.rank
+        job.body, job.trace = self.body, self.trace
         return job
 
 
@@ -457,8 +460,8 @@ class Connection(asyncio.Protocol):
         job.edit = self._edit(job)
         size = message.body.size if job.body is None else len(job.body)
         outgoing = Outgoing(
-            len(message.trace) + size + job.edit.octets,
-            content.responsible(message.trace) if SUBMITTER.keyword in self._session.offers else None,
+            len(job.trace) + size + job.edit.octets,
+            content.responsible(job.trace) if SUBMITTER.keyword in self._session.offers else None,
             content.eightbit,
             message.parameters if job.body is None else without_body(message.parameters),
             priority=message.priority,
@@ -489,7 +492,7 @@ class Connection(asyncio.Protocol):
         first one."""
         session, message, edit = self._session, job.message, job.edit
         octets = job.body if job.body is not None else message.body.octets()
-        head = message.trace + edit.field
+        head = job.trace + edit.field
         if octets is None:
             pieces = message.body.pieces(PIECE)
             self._pieces = _header_first(head, without(pieces, edit.left_out) if edit.left_out else pieces)

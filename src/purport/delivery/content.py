@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import final
 
+from purport.authentication.dkim.body import hash_body
+from purport.authentication.dkim.intact import intact
+from purport.authentication.dkim.sign import FORM
+from purport.authentication.dkim.signature import FIELD as SIGNATURE
+from purport.authentication.dkim.signature import read_signature
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.mail.address import Mailbox
 from purport.mail.conversion import CannotConvert, to_7bit
-from purport.mail.header import HEADER_LIMIT, header_ends, read_header
+from purport.mail.header import HEADER_LIMIT, Field, header_ends, read_header
 from purport.queue.store import Body, QueuedMessage
 
 
@@ -40,12 +46,34 @@ class Content:
         return not (trace.isascii() and self.beginning[: end if end >= 0 else None].isascii())
 
 
-def converted(message: QueuedMessage) -> bytes:
-    """The body as every host takes it; not for the event loop. Raises CannotConvert, and OSError."""
+def converted(message: QueuedMessage, signer: Signer = NO_SIGNER, now: float = 0.0) -> tuple[bytes, bytes]:
+    """The trace fields and the body as every host takes them; not for the event loop. Raises CannotConvert, and
+    OSError.
+
+    What somebody else signed is not converted: the signature would be lost, and the reader could not tell why. A
+    signature of ours, which stands among our trace fields, is made again.
+    """
+    trace = message.trace
     octets = message.body.octets()
-    if not message.trace.isascii():
+    if not trace.isascii():
         raise CannotConvert("its trace fields hold an address beyond ASCII")
-    return to_7bit(b"".join(message.body.pieces()) if octets is None else octets)
+    if octets is None:
+        octets = b"".join(message.body.pieces())
+    own = read_header(trace).all(SIGNATURE)
+    header = read_header(octets)
+    for signature in intact(header, (octets[header.length :],)):
+        raise CannotConvert(f"conversion would break the signature of {signature.domain}", status="5.6.2")
+    octets = to_7bit(octets)
+    return (_signed_again(own, trace, octets, signer, now) if own else trace), octets
+
+
+def _signed_again(own: list[Field], trace: bytes, octets: bytes, signer: Signer, now: float) -> bytes:
+    """The trace fields with our signatures of another form of the message; without those whose keys are gone."""
+    header = read_header(trace + octets)
+    hashes = hash_body(((trace + octets)[header.length :],), FORM)
+    for field in own:
+        trace = trace.replace(field.raw, signer.again(read_signature(field), header, hashes, now), 1)
+    return trace
 
 
 def in_memory(message: QueuedMessage, octets: bytes) -> Content:

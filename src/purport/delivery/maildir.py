@@ -29,6 +29,8 @@ from purport.smtp.extensions.binarymime import is_binary
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._+-=")
+JUNK_FOLDER: Final = ".Junk"  # Maildir++, as Dovecot and Courier read it
+MARK: Final = "maildirfolder"  # a file in each folder of Maildir++ but the inbox
 OPEN_FILES: Final = 64  # at once, of the thousand or more that a process may open
 
 
@@ -40,6 +42,7 @@ class Drop:
     number: int  # of the recipient in the envelope
     forward_path: Mailbox
     before: float = math.inf  # seconds since 1970: from then on it is not put there any more (RFC 2852)
+    folder: str = ""  # below the mailbox, with the dot of Maildir++; empty: its inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def _deliver(root: Path, drops: Sequence[Drop], clock: Callable[[], float]) -> l
     letters: list[tuple[int, Letter]] = []
     for number, drop in enumerate(drops):
         try:
-            letters.append((number, Letter(folder_of(root, drop.forward_path), drop)))
+            letters.append((number, Letter(folder_of(root, drop.forward_path) / drop.folder, drop)))
         except OSError as error:
             outcomes[number] = _failure(error)
     folders: dict[Path, list[int]] = {}
@@ -208,8 +211,14 @@ def _make(mailbox: Path) -> None:
 
     `tmp` comes last: where it is, the others are.
     """
-    for name in ("new", "cur", "tmp"):
+    inside = mailbox.name.startswith(".")  # a folder of another one
+    for name in ("new", "cur"):
         (mailbox / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if inside:
+        (mailbox / MARK).touch(mode=0o600)
+    (mailbox / "tmp").mkdir(mode=0o700, exist_ok=True)
+    if inside:
+        _make(mailbox.parent)  # readers look for it first
     for folder in (mailbox, *mailbox.parents[:3]):  # of the domain, of all Maildirs, and what they stand in
         _sync_folder(folder)
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from purport.authentication.dkim.signer import Signer, no_signer
 from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.content import Content, converted
 from purport.delivery.failure import Judgement, judge, judge_host
@@ -194,8 +195,10 @@ class Pool:
         report_tls: Callable[[TlsOutcome], None] = lambda _: None,
         shuffle: Callable[[list[str]], None] = random.shuffle,
         clock: Callable[[], float] = time.time,
+        signer: Callable[[], Signer] = no_signer,
     ) -> None:
         self._hostname = hostname
+        self._signer = signer  # the one of now: keys may change while we run
         self._ourselves = ourselves | {hostname.lower()}
         self._resolver = resolver
         self._extensions = extensions
@@ -354,7 +357,7 @@ class Pool:
     async def _converted(self, destination: Destination, job: Job, host: str) -> None:
         try:
             async with self._one_conversion:  # the whole message is in memory meanwhile
-                job.body = await asyncio.to_thread(converted, job.message)
+                trace, body = await asyncio.to_thread(converted, job.message, self._signer(), self.now())
         except CannotConvert as refusal:
             settle_all(job, Judgement.FAILED, Answer(refusal.reply, host, local=True))
             return
@@ -362,7 +365,7 @@ class Pool:
             given = reply(451, "4.3.0", f"Message cannot be read: {error.strerror}")
             settle_all(job, Judgement.DEFERRED, Answer(given, host, local=True))
             return
-        job.content = Content(job.body, eightbit=False)
+        job.trace, job.body, job.content = trace, body, Content(body, eightbit=False)
         if not self._closing:
             destination = self._destinations.setdefault(destination.key, destination)
             destination.append(job)

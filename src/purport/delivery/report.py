@@ -10,11 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from purport.authentication.dkim.body import hash_body
+from purport.authentication.dkim.sign import FORM
+from purport.authentication.dkim.signer import Signer, no_signer
 from purport.delivery.deadline import deadline_of
 from purport.delivery.route import Routes
 from purport.mail.address import NULL, Mailbox
-from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, report
+from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, mailer_daemon, report
 from purport.mail.envelope import Parameters
+from purport.mail.header import read_header
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
@@ -50,6 +54,7 @@ class Reporter:
     schedule: Schedule
     store: QueueStore
     new_id: Callable[[], str]
+    signer: Callable[[], Signer] = no_signer  # the one of now: keys may change while we run
 
     def wanted(
         self, message: QueuedMessage, recipient: QueuedRecipient, action: Action, *, unasked: bool = False
@@ -91,20 +96,30 @@ class Reporter:
             hold_request=hold_request(parameters),
             international=is_international(parameters),
         )
+        octets = report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates)
         spool = self.store.spool()
-        spool.write(report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates))
+        spool.write(octets)
         items = () if reverse_path.local_part.isascii() else INTERNATIONAL.items
         return QueuedMessage(
             report_id,
             now,
             NULL,
             Parameters((*items, *REQUIRED.items)) if protected else Parameters(items),
-            b"",
+            self._signatures(octets, now),
             self.store.body(spool),
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
             expires_at=self.schedule.expires_at(now),
             priority=message.priority,  # RFC 6710 section 4.6
         )
+
+    def _signatures(self, octets: bytes, now: float) -> bytes:
+        """Signatures of our own domain, which make a report a receipt that can be shown to others (RFC 6376)."""
+        signer = self.signer()
+        if not signer:
+            return b""
+        header = read_header(octets)
+        hashes = hash_body((octets[header.length :],), FORM)
+        return signer.fields(mailer_daemon(self.hostname), header, hashes, now)
 
 
 def fate_of(

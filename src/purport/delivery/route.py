@@ -21,6 +21,8 @@ from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 
 MAILDIR: Final = "maildir"
+JUNK: Final = "maildir:Junk"  # where mail in quarantine goes; not for settings
+MAILDIRS: Final = (MAILDIR, JUNK)
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
@@ -71,6 +73,12 @@ class Unroutable(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+def quarantined(next_hop: str) -> str:
+    """The next hop of mail that its author's domain wants quarantined (RFC 9989 section 4.7): the junk folder where
+    mailboxes are ours. Another server gets it as it is, and sees in its header what was found."""
+    return JUNK if next_hop == MAILDIR else next_hop
 
 
 def valid_route(route: str) -> bool:

@@ -25,10 +25,10 @@ from purport.delivery.attempt import Answer, Job
 from purport.delivery.content import Content, in_memory, on_disk
 from purport.delivery.deadline import Deadline, deadline_of
 from purport.delivery.failure import Judgement, status_of
-from purport.delivery.maildir import Drop, Failure, deliver_many
+from purport.delivery.maildir import JUNK_FOLDER, Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
 from purport.delivery.report import Report, Reporter, fate_of
-from purport.delivery.route import MAILDIR
+from purport.delivery.route import JUNK, MAILDIRS
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
 from purport.queue.schedule import LOWEST, Schedule, rank
@@ -185,7 +185,7 @@ class Deliverer:
         if octets is not None:
             current.content = in_memory(message, octets)
             self._send(current)
-        elif all(recipient.next_hop == MAILDIR for recipient in message.recipients):
+        elif all(recipient.next_hop in MAILDIRS for recipient in message.recipients):
             self._send(current)
         else:
             self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
@@ -268,7 +268,7 @@ class Deliverer:
                 self._send_group(current, next_hop, group[begin : begin + RECIPIENTS])
 
     def _send_group(self, current: Round, next_hop: str, recipients: Sequence[QueuedRecipient]) -> None:
-        if next_hop == MAILDIR:
+        if next_hop in MAILDIRS:
             self._drops += [(current, recipient) for recipient in recipients]
             if current.message.priority:
                 self._ranked = True
@@ -426,7 +426,13 @@ class Deliverer:
             self._drops.sort(key=lambda drop: drop[0].rank)
         batch, self._drops = self._drops[:BATCH], self._drops[BATCH:]
         drops = [
-            Drop(current.message, recipient.number, recipient.forward_path, returns_at(current.deadline))
+            Drop(
+                current.message,
+                recipient.number,
+                recipient.forward_path,
+                returns_at(current.deadline),
+                JUNK_FOLDER if recipient.next_hop == JUNK else "",
+            )
             for current, recipient in batch
         ]
         self._ranked = self._ranked and bool(self._drops)

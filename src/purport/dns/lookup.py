@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
 T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
 
 
 class Status(Enum):
@@ -117,6 +120,49 @@ def start(evaluation: Evaluation[T], resolver: Resolver) -> T | Suspended[T]:
                     return Suspended(evaluation, questions, resolver)
                 answers.append(answer)
             questions = evaluation.send(tuple(answers))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+@overload
+def together(first: Evaluation[T1], second: Evaluation[T2], /) -> Evaluation[tuple[T1, T2]]: ...
+@overload
+def together(
+    first: Evaluation[T1], second: Evaluation[T2], third: Evaluation[T3], /
+) -> Evaluation[tuple[T1, T2, T3]]: ...
+def together(*evaluations: Evaluation[Any]) -> Evaluation[tuple[Any, ...]]:
+    """The results of several evaluations, in order. What they want to know at the same time is asked at once, so that
+    all of them take no longer than the slowest."""
+    results: list[Any] = [None] * len(evaluations)
+    waiting: dict[int, tuple[Question, ...]] = {}
+    for number, evaluation in enumerate(evaluations):
+        try:
+            waiting[number] = next(evaluation)
+        except StopIteration as stop:
+            results[number] = stop.value
+    while waiting:
+        answers = yield tuple([question for questions in waiting.values() for question in questions])
+        at = 0
+        for number, questions in tuple(waiting.items()):
+            share = answers[at : at + len(questions)]
+            at += len(questions)
+            try:
+                waiting[number] = evaluations[number].send(share)
+            except StopIteration as stop:
+                results[number] = stop.value
+                del waiting[number]
+    return tuple(results)
+
+
+def observed(evaluation: Evaluation[T], seen: dict[Question, Answer]) -> Evaluation[T]:
+    """The same evaluation; every answer that it gets is put into `seen`."""
+    try:
+        questions = next(evaluation)
+        while True:
+            answers = yield questions
+            seen.update(zip(questions, answers, strict=True))
+            questions = evaluation.send(answers)
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -8,7 +8,9 @@ from typing import Final
 
 import msgspec
 
+from purport.authentication.dmarc.tree_walk import PREFIX
 from purport.authentication.spf.result import Scope, SpfResult
+from purport.ledger.dmarc import RecordedDmarc
 from purport.ledger.read import Entry
 from purport.ledger.record import Check, Record, RecordedPra, encode
 from purport.ledger.replay import decide_again, result_again
@@ -39,6 +41,10 @@ ADVICE: Final = {
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
     "storage": "The disk of this server could not take the message. The client will try again.",
+    "dmarc": "The domain of the author does not let this client write in its name, and no signature of that domain "
+    "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "
+    "signed as it is, or write in its own name.",
+    "one-author": "The client must send exactly one From field, with addresses that every reader understands alike.",
     "hops": "The message goes round in circles: look at its Received fields.",
 }
 
@@ -118,6 +124,25 @@ def _evidence(record: Record) -> Iterator[str]:
         if result is not None:
             yield f"{title}: {result.result}"
             yield from _steps(result)
+    if record.dmarc is not None:
+        yield from _proved(record.dmarc)
+
+
+def _proved(found: RecordedDmarc) -> Iterator[str]:
+    """What the signatures said, and the policy of the author's domain."""
+    for one in found.dkim:
+        who = f"{one.domain} (selector {one.selector})" if one.domain else "nobody"
+        yield f"DKIM signature of {who}: {one.result}" + (f": {one.problem}" if one.problem else "")
+    yield f"DMARC of {found.domain or 'nobody'}: {found.result}" + (f": {found.problem}" if found.problem else "")
+    if found.policy_domain is not None and found.record is not None:
+        yield f"  {PREFIX}{found.policy_domain}: {found.record}"
+    for identifier in (found.aligned_spf, *found.aligned_dkim):
+        if identifier is not None:
+            yield f"  {identifier} is aligned with {found.domain}"
+    if found.tag is not None:
+        yield f"  {found.tag}={found.requested} applies; what is asked for: {found.disposition}"
+    if found.override is not None:
+        yield f"  not applied: {found.override.by} vouches ({found.override.type}) {found.override.reason}".rstrip()
 
 
 def _steps(result: SpfResult) -> Iterator[str]:

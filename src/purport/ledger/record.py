@@ -11,8 +11,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from purport.authentication.dmarc.result import spf_identity
 from purport.authentication.sender_id.pra import OF_INTEREST, TRACE, PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
+from purport.ledger.dmarc import RecordedDmarc, recorded
 from purport.mail.fields import VALUE_LIMIT
 from purport.mail.header import Header
 from purport.policy.decision import Rule
@@ -81,6 +83,8 @@ class RecordedPolicy(msgspec.Struct, frozen=True):
     check_helo: bool
     hops: int
     author: str = "ours"
+    dmarc_on_fail: str = "tag"
+    dmarc_on_temperror: str = "accept"
 
 
 class RecordedRecipient(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,6 +121,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     helo: Check | None = None
     sender_id: Check | None = None
     pra_check: Check | None = None
+    dmarc: RecordedDmarc | None = None
     fault: str = ""
 
 
@@ -199,6 +204,8 @@ def policy(value: Policy) -> RecordedPolicy:
         value.check_helo,
         value.hops,
         value.submission.author,
+        value.dmarc.on_fail,
+        value.dmarc.on_temperror,
     )
 
 
@@ -271,5 +278,14 @@ def record(
         check(facts.helo),
         check(facts.sender_id),
         None if message is None else check(message.sender_id),
+        None if message is None else dmarc(message),
         fault,
     )
+
+
+def dmarc(message: MessageFacts) -> RecordedDmarc | None:
+    """What is recorded of signatures and of the author's policy."""
+    found = message.authentication
+    if found is None:
+        return None
+    return recorded(found.dmarc, spf_identity(message.mail.spf), found.dkim, message.override)

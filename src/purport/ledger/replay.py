@@ -12,10 +12,12 @@ from purport.authentication.sender_id.record import BY_SCOPE
 from purport.authentication.spf.check_host import check_host
 from purport.authentication.spf.result import Scope, SpfResult
 from purport.dns.lookup import Answer, Question, Status, replay
+from purport.ledger.dmarc import authentication_again, override_again
 from purport.ledger.record import Check, Record, RecordedPolicy, Word
 from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
 from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision
+from purport.policy.dmarc import DmarcPolicy
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.login import Login
 from purport.policy.ownership import RULE as OWNERSHIP
@@ -76,10 +78,15 @@ def mail_facts(record: Record) -> MailFacts:
 
 def message_facts(record: Record, facts: MailFacts) -> MessageFacts:
     """The facts at the end of data, the PRA found again in the fields that were kept."""
-    if record.policy.check_pra == "never":
-        return MessageFacts(facts, None)
-    pra = purported_responsible_address(_header(record))
-    return MessageFacts(facts, pra, result_again(record, record.pra_check, "pra"))
+    pra = None if record.policy.check_pra == "never" else purported_responsible_address(_header(record))
+    found = record.dmarc
+    return MessageFacts(
+        facts,
+        pra,
+        None if pra is None else result_again(record, record.pra_check, "pra"),
+        None if found is None else authentication_again(found),
+        None if found is None else override_again(found),
+    )
 
 
 def result_again(record: Record, check: Check | None, scope: Scope) -> SpfResult | None:
@@ -120,8 +127,17 @@ def _policy(recorded: RecordedPolicy) -> Policy:
         SubmitterPolicy,
     )
     on_fail: Literal["tag", "reject"] = "reject" if recorded.spf_on_fail == "reject" else "tag"
-    submission = msgspec.convert({"author": recorded.author}, SubmissionPolicy)
-    return Policy(recorded.receiver, submitter, on_fail, recorded.check_helo, hops=recorded.hops, submission=submission)
+    return Policy(
+        recorded.receiver,
+        submitter,
+        on_fail,
+        recorded.check_helo,
+        dmarc=msgspec.convert(
+            {"on_fail": recorded.dmarc_on_fail, "on_temperror": recorded.dmarc_on_temperror}, DmarcPolicy
+        ),
+        hops=recorded.hops,
+        submission=msgspec.convert({"author": recorded.author}, SubmissionPolicy),
+    )
 
 
 def _header(record: Record) -> Header:

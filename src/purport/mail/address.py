@@ -52,8 +52,9 @@ PATH_OCTETS: Final = 256  # RFC 5321 section 4.5.3.1.3, angle brackets included
 
 ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 # Letters beyond ASCII (RFC 6531 section 3.3), but no control characters, and none of those that end a line or turn the
-# direction of a text: in an address they serve to deceive alone (RFC 6532 section 3.1 sends to RFC 5198).
-BEYOND: Final = r"\u00a0-\u2027\u202f-\u2065\u206a-\ufefe\uff00-\ufffb\U00010000-\U0010ffff"
+# direction of a text: in an address they serve to deceive alone (RFC 6532 section 3.1 sends to RFC 5198). Nor
+# surrogates, which stand for octets that are no UTF-8.
+BEYOND: Final = r"\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffb\U00010000-\U0010ffff"
 UTEXT: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{BEYOND}-]"
 DOT_STRING: Final = re.compile(rf"{ATEXT}+(?:\.{ATEXT}+)*")
 UTF8_DOT_STRING: Final = re.compile(rf"{UTEXT}+(?:\.{UTEXT}+)*")

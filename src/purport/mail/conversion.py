@@ -7,8 +7,7 @@ Content-Transfer-Encoding: 8bit                    ->   Content-Transfer-Encodin
 Grüße                                                   Gr=C3=BC=C3=9Fe
 
 Every part is converted by itself; multiparts and messages inside the message are gone through, as they may not be
-encoded as a whole (RFC 2045 section 6.4). All that need not change stays as it was to the octet. What somebody signed
-is not converted: the signature would be lost, and the reader could not tell why.
+encoded as a whole (RFC 2045 section 6.4). All that need not change stays as it was to the octet.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Final
 
-from purport.mail.body_hash import signers
 from purport.mail.header import Field, Header, read_header
 from purport.mail.reply import Reply, reply
 
@@ -55,10 +53,6 @@ class Walk:
 
 def to_7bit(message: bytes) -> bytes:
     """The message with 7-bit lines. Raises CannotConvert."""
-    header = read_header(message)
-    body = message[header.length :]
-    for domain in signers(header, body):
-        raise CannotConvert(f"conversion would break the signature of {_shown(domain)}", status="5.6.2")
     walk = Walk([])
     _entity(walk, message, 0, top=True)
     return b"".join(walk.pieces)
@@ -170,7 +164,3 @@ def _encoded(body: bytes, *, text: bool) -> tuple[bytes, str]:
         return b2a_qp(body + b"\r\n", quotetabs=False, istext=True)[:-2], "quoted-printable"
     lines = [b2a_base64(body[at : at + BASE64_LINE], newline=False) for at in range(0, len(body), BASE64_LINE)]
     return b"\r\n".join(lines) + b"\r\n" * bool(lines), "base64"
-
-
-def _shown(domain: str) -> str:
-    return domain if domain.isascii() and domain.isprintable() and 0 < len(domain) < 200 else "somebody"

@@ -41,12 +41,9 @@ def single_mailbox(value: str) -> Mailbox:
     value = value.strip()
     if len(value) > VALUE_LIMIT:
         raise ValueError("the field is too long to be one address")
-    simple = PLAIN.fullmatch(value) or NAMED.fullmatch(value)
+    simple = _simple(value)
     if simple is not None:
-        local_part, domain = simple.groups()
-        if len(local_part) <= LOCAL_PART_OCTETS and len(domain) <= DOMAIN_OCTETS:
-            return Mailbox(local_part, domain)
-        raise ValueError("an address is too long")
+        return simple
     elements = [element for element in _elements(_tokens(value)) if element]
     if not elements:
         raise ValueError("there is no address in it")
@@ -60,7 +57,11 @@ def mailboxes(value: str) -> list[Mailbox]:
     what is no list of them, for an empty one, and for a group."""
     if len(value) > VALUE_LIMIT:
         raise ValueError("the field is too long to be a list of addresses")
-    elements = [element for element in _elements(_tokens(value.strip())) if element]
+    value = value.strip()
+    simple = _simple(value)
+    if simple is not None:
+        return [simple]
+    elements = [element for element in _elements(_tokens(value)) if element]
     if not elements:
         raise ValueError("there is no address in it")
     return [_address(element) for element in elements]
@@ -71,6 +72,17 @@ def addr_spec(value: str) -> Mailbox:
     if len(value) > VALUE_LIMIT:
         raise ValueError("the field is too long to be one address")
     return _addr_spec(_tokens(value.strip()))
+
+
+def _simple(value: str) -> Mailbox | None:
+    """The mailbox of a field that is as simple as most are. Raises ValueError for one that is too long."""
+    simple = PLAIN.fullmatch(value) or NAMED.fullmatch(value)
+    if simple is None:
+        return None
+    local_part, domain = simple.groups()
+    if len(local_part) <= LOCAL_PART_OCTETS and len(domain) <= DOMAIN_OCTETS:
+        return Mailbox(local_part, domain)
+    raise ValueError("an address is too long")
 
 
 def _tokens(value: str) -> list[Token]:

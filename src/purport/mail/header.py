@@ -11,7 +11,7 @@ in its place without a name, so that `Received By: ...` (RFC 4405 section 5.3) d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, final
 
 HEADER_LIMIT: Final = 262144  # octets read; real headers have some thousands, and no server sends more than 100 KiB
@@ -135,3 +135,14 @@ def read_header(octets: bytes, *, limit: int = HEADER_LIMIT, fields_limit: int =
             fields.append(Field("", raw, -1, strict=False))
         position = after
     return Header(fields, position, complete=len(octets) <= limit)
+
+
+def without_fields(head: bytes, header: Header, fields: Collection[Field]) -> bytes:
+    """`head`, of which `header` was read, without some of its fields; what follows the header stays behind it. Fields
+    are known by being the same objects: others with the same octets stay."""
+    if not fields:
+        return head
+    left_out = {id(field) for field in fields}
+    kept = [field.raw for field in header if id(field) not in left_out]
+    read = sum(len(field.raw) for field in header)
+    return b"".join((*kept, head[read:]))

@@ -26,12 +26,11 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do at a stage. `reply` is set unless the action is accept; `rules` in the order asked, the
-    last one decided where it refuses; `fields` go on top of the message, CRLF-terminated."""
+    last one decided where it refuses."""
 
     action: Action
     reply: Reply | None = None
     rules: tuple[Rule, ...] = ()
-    fields: bytes = b""
 
     @property
     def rule(self) -> str:

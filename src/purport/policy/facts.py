@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from purport.authentication.message import Authentication
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import Mailbox, ReversePath
@@ -37,10 +39,28 @@ class MailFacts:
     sender_id: SpfResult | None  # scope pra, for the submitter
 
 
+# RFC 9990 names the reasons for which a receiver leaves a policy; reports to the domain's owner carry them.
+OverrideType = Literal["local_policy", "mailing_list", "other", "trusted_forwarder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Why the policy of a domain is not applied to a message that fails: who says so (the domain of a trusted sealer,
+    the name of a setting), and why, in words."""
+
+    type: OverrideType
+    by: str
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for."""
+    """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for; `authentication` is
+    None where nothing but the header is known yet, and of a client that logged in. `override` is why a DMARC policy is
+    not applied."""
 
     mail: MailFacts
     pra: PurportedResponsibleAddress | None  # None: not looked for (check_pra = "never")
     sender_id: SpfResult | None = None
+    authentication: Authentication | None = None
+    override: Override | None = None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from purport.authentication.dkim.body import BodyHashes
+from purport.authentication.dkim.signature import Signature
+from purport.authentication.message import authenticate
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
-from purport.dns.lookup import Evaluation
+from purport.dns.lookup import Evaluation, together
 from purport.mail.address import NULL, Mailbox, ReversePath
+from purport.mail.header import Header
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.submitter import SubmitterPolicy
 
@@ -62,6 +68,28 @@ def message_facts(
             checker, "pra", client.address, address.domain, str(address), client.hello_domain, now
         )
     return MessageFacts(mail, pra, sender_id)
+
+
+def whole_message_facts(
+    header_facts: Evaluation[MessageFacts],
+    mail: MailFacts,
+    header: Header,
+    signatures: tuple[Signature, ...],
+    hashes: BodyHashes,
+    now: float,
+) -> Evaluation[MessageFacts]:
+    """What the whole message adds to `header_facts`, those of its header: what its signatures prove, and what the
+    author's domain asks for. Of a client that logged in, or is a server of ours, nothing is asked."""
+    if mail.spf is None:
+        return (yield from header_facts)
+    facts, authentication = yield from together(header_facts, authenticate(header, signatures, hashes, mail.spf, now))
+    return replace(facts, authentication=authentication)
+
+
+def known(facts: MessageFacts) -> Evaluation[MessageFacts]:
+    """Facts that are there already."""
+    return facts
+    yield ()
 
 
 def _check(

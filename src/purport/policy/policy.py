@@ -11,10 +11,12 @@ from purport.mail.header import Header
 from purport.mail.reply import TOO_MANY_HOPS
 from purport.mail.trace import count_received
 from purport.policy.decision import Decision, Rule
+from purport.policy.dmarc import DmarcPolicy, disposition, may_come
 from purport.policy.facts import MailFacts, MessageFacts
 from purport.policy.ownership import Ownership, fields_hold, held_since
 from purport.policy.relaying import Relaying, may_reach
-from purport.policy.spf import OnFail, may_send, received_spf
+from purport.policy.results import results_fields
+from purport.policy.spf import OnFail, may_send
 from purport.policy.submission import SubmissionPolicy, may_be_author, may_send_as
 from purport.policy.submitter import SubmitterPolicy, Verdict, authorized, header_agrees
 
@@ -29,6 +31,8 @@ class Policy:
     submitter: SubmitterPolicy = field(default_factory=SubmitterPolicy)
     spf_on_fail: OnFail = "tag"
     check_helo: bool = False
+    received_spf: bool = False
+    dmarc: DmarcPolicy = field(default_factory=DmarcPolicy)
     relaying: Relaying = field(default_factory=Relaying)
     hops: int = HOPS
     ownership: Ownership = field(default_factory=dict)
@@ -67,15 +71,26 @@ class Policy:
         if login is not None:
             verdicts.append(may_be_author(self.submission, login, header))
         verdicts += header_agrees(self.submitter, facts)
+        if facts.authentication is not None:
+            verdicts.append(may_come(self.dmarc, facts.authentication.dmarc, facts.override))
         if recipients:
             verdicts += fields_hold(self.ownership, header, recipients)
-        return _first_refusal(verdicts, received_spf(self.receiver, facts.mail))
+        return _first_refusal(verdicts)
+
+    def quarantines(self, facts: MessageFacts) -> bool:
+        """Whether an accepted message belongs into the folder for junk, where mailboxes are ours."""
+        found = facts.authentication
+        return found is not None and disposition(self.dmarc, found.dmarc, facts.override) == "quarantine"
+
+    def fields(self, facts: MessageFacts) -> bytes:
+        """What goes on top of a message that is accepted."""
+        return results_fields(self.receiver, facts, self.dmarc, received_spf=self.received_spf)
 
 
-def _first_refusal(verdicts: Iterable[Verdict], fields: bytes = b"") -> Decision:
+def _first_refusal(verdicts: Iterable[Verdict]) -> Decision:
     rules: list[Rule] = []
     for rule, refusal in verdicts:
         rules.append(rule)
         if refusal is not None:
             return Decision("defer" if refusal.transient else "reject", refusal, tuple(rules))
-    return Decision("accept", None, tuple(rules), fields)
+    return Decision("accept", None, tuple(rules))

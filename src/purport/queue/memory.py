@@ -27,7 +27,17 @@ from purport.queue.operator import (
 )
 from purport.queue.queue_id import number_of
 from purport.queue.schedule import LOWEST, rank
-from purport.queue.store import HEAD_LIMIT, Body, Done, Outcome, QueuedMessage, QueuedRecipient, Spool, StorageFault
+from purport.queue.store import (
+    HEAD_LIMIT,
+    Body,
+    Done,
+    Outcome,
+    QueuedMessage,
+    QueuedRecipient,
+    Spool,
+    StorageFault,
+    check_head,
+)
 
 
 @final
@@ -55,6 +65,12 @@ class MemorySpool:
     def head(self, limit: int) -> bytes:
         """The first `limit` octets at most, and HEAD_LIMIT at most."""
         return bytes(self.octets[: min(limit, HEAD_LIMIT)])
+
+    def replace_head(self, length: int, octets: bytes) -> None:
+        """The first `length` octets become these, which are not more. Raises ValueError."""
+        check_head(length, octets, min(self.size, HEAD_LIMIT))
+        self.octets[:length] = octets
+        self.size = len(self.octets)
 
     def discard(self) -> None:
         """Drop everything."""

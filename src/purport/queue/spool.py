@@ -16,7 +16,7 @@ from typing import Final, final
 
 from purport.queue.body import FileBody, MemoryBody
 from purport.queue.body_files import check_room, not_stored, sync_folder, write_all
-from purport.queue.store import HEAD_LIMIT, NotStored, StorageFault
+from purport.queue.store import HEAD_LIMIT, NotStored, StorageFault, check_head
 
 PIECE: Final = 65536  # octets that are worth a hand-over to a thread
 SMALL: Final = 4096  # octets of a piece that is copied sooner rather than kept as an object of its own
@@ -29,7 +29,7 @@ Tell = Callable[[Callable[[NotStored | None], None], NotStored | None], None]  #
 class DiskSpool:
     """A spool of the SQLite store."""
 
-    __slots__ = ("_file", "_limit", "_open_file", "_pieces", "size")
+    __slots__ = ("_begin", "_file", "_limit", "_open_file", "_pieces", "size")
 
     def __init__(self, limit: int, open_file: Callable[[], SpoolFile]) -> None:
         """Up to `limit` octets stay in memory, then `open_file()` gives a file."""
@@ -38,6 +38,7 @@ class DiskSpool:
         self._pieces: list[bytes | bytearray] = []  # all of it, or the head once there is a file
         self._open_file = open_file
         self._file: SpoolFile | None = None
+        self._begin = 0  # where in the file the octets begin
 
     @property
     def congested(self) -> bool:
@@ -65,8 +66,23 @@ class DiskSpool:
             self._pieces = [(self._whole() + octets[:HEAD_LIMIT])[:HEAD_LIMIT]]
 
     def head(self, limit: int) -> bytes:
-        """The first `limit` octets at most, and HEAD_LIMIT at most."""
+        """The first `limit` octets at most, and HEAD_LIMIT at most (less what `replace_head` took out)."""
         return self._whole()[: min(limit, HEAD_LIMIT)]
+
+    def replace_head(self, length: int, octets: bytes) -> None:
+        """The first `length` octets become these, which are not more. Raises ValueError.
+
+        In a file the new ones are written over the end of the old, and the body begins there: nothing else of it is
+        read or written again.
+        """
+        whole = self._whole()
+        check_head(length, octets, min(len(whole), HEAD_LIMIT))
+        self._pieces = [b"".join((octets, memoryview(whole)[length:]))]
+        less = length - len(octets)
+        self.size -= less
+        if self._file is not None:
+            self._begin += less
+            self._file.overwrite(octets, self._begin)
 
     def discard(self) -> None:
         """Drop everything; also when called twice or after an error. Not after `body`."""
@@ -81,7 +97,7 @@ class DiskSpool:
         self._file, self._pieces = None, []
         if file is None:
             return MemoryBody(octets)
-        return FileBody(file.number, file.path, 0, self.size, in_memory=False)
+        return FileBody(file.number, file.path, self._begin, self.size, in_memory=False)
 
     def _keep(self, octets: bytes) -> None:
         """Large pieces stay as they are until they are joined, once; small ones, of which there may be thousands, are
@@ -115,6 +131,7 @@ class SpoolFile:
         "_finished",
         "_forget",
         "_offset",
+        "_over",
         "_pool",
         "_relief",
         "_removed",
@@ -140,6 +157,7 @@ class SpoolFile:
         self._descriptor = -1
         self._offset = 0
         self._waiting = bytearray()
+        self._over: list[tuple[bytes, int]] = []  # what is written over octets that stand there, and where
         self._writing = False  # a pool thread is at work
         self._error: NotStored | None = None
         self._relief: Callable[[], None] | None = None
@@ -167,6 +185,10 @@ class SpoolFile:
         self._waiting += octets
         if len(self._waiting) >= PIECE:
             self._go_on()
+
+    def overwrite(self, octets: bytes, offset: int) -> None:
+        """Write these over octets that were taken before. It is done when those are written, and before `finish`."""
+        self._over.append((octets, offset))
 
     def finish(self, finished: Callable[[NotStored | None], None]) -> None:
         """Make all of it safe, then call `finished` in the loop's thread, with the error if there was one."""
@@ -211,6 +233,9 @@ class SpoolFile:
             piece, self._waiting = self._waiting, bytearray()
             self._pool.submit(self._work, piece, self._offset, False)
             self._offset += len(piece)
+        elif self._over:
+            self._writing = True
+            self._pool.submit(self._work, *self._over.pop(0), False)
         elif self._finished is not None:
             self._writing = True
             self._pool.submit(self._work, b"", self._offset, True)

@@ -52,10 +52,20 @@ class Spool(Protocol):
         """Take the next octets. Raises NotStored: NoSpace where the disk is full."""
 
     def head(self, limit: int) -> bytes:
-        """The first `limit` octets at most, and HEAD_LIMIT at most."""
+        """The first `limit` octets at most, and HEAD_LIMIT at most (less what `replace_head` took out)."""
+
+    def replace_head(self, length: int, octets: bytes) -> None:
+        """The first `length` octets, of those that `head` shows, become these, which are not more. What follows them
+        is not copied where it is in a file. Raises ValueError where they are more, or `head` shows fewer."""
 
     def discard(self) -> None:
         """Drop everything; also when called twice or after an error."""
+
+
+def check_head(length: int, octets: bytes, shown: int) -> None:
+    """Raises ValueError where `octets` cannot replace the first `length` octets of a spool that shows `shown`."""
+    if not len(octets) <= length <= shown:
+        raise ValueError(f"{len(octets)} octets cannot stand for the first {length}, of which {shown} are shown")
 
 
 class Body(Protocol):

@@ -12,14 +12,19 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
+from purport.authentication.authres.removal import removed
+from purport.authentication.dkim.sign import FORM
+from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
+from purport.delivery.route import quarantined
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
 from purport.ledger.record import RecordedPolicy
 from purport.log import client_text
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
-from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
+from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, protocol_word, received
 from purport.mail.valid_since import FIELD as VALID_SINCE
@@ -27,11 +32,12 @@ from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.gather import mail_facts, message_facts
+from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
+from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
@@ -110,6 +116,7 @@ class Front:
     holding: HoldingLimits
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
+    signer: Signer = NO_SIGNER  # signs what users submit
     takes_mail: bool = True  # else everybody is told so and let go
 
 
@@ -658,7 +665,7 @@ class Connection(asyncio.Protocol):
         return replies.RECIPIENT_OK
 
     def _data(self) -> Reply:
-        self._open.spool = self._relay.house.store.spool()
+        self._spool(self._open)
         return replies.START_MAIL_INPUT
 
     def _spool(self, transaction: Transaction) -> Spool:
@@ -666,6 +673,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
+            if self._front.signer and self._client.login is not None:
+                transaction.reader = MessageReader(FORM)
         return spool
 
     def _take(self, octets: bytes) -> None:
@@ -682,6 +691,7 @@ class Connection(asyncio.Protocol):
             spool.discard()
             self._let_go(DISK)
             return
+        transaction.reader.update(octets)
         if spool.congested:
             self._hold(DISK)
             spool.when_relieved(self._relieved)
@@ -695,11 +705,19 @@ class Connection(asyncio.Protocol):
         fault = event.fault or transaction.fault
         if fault is not None:
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
-        if transaction.header is not None and transaction.message is not None:  # known since a chunk before
-            return self._message_known(transaction, spool, transaction.header, transaction.message)
-        header = self._read_header(transaction, spool.head(HEADER_LIMIT))
+        reader = transaction.reader
+        hashes = transaction.hashes = reader.finish()
+        header = transaction.header
+        if header is None or transaction.message is None:
+            header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))
+            header_facts = self._message_facts(transaction, header)
+        else:  # known since a chunk before
+            header_facts = known(transaction.message)
+        assert transaction.facts is not None
         return self._when(
-            self._message_facts(transaction, header),
+            whole_message_facts(
+                header_facts, transaction.facts, header, reader.signatures, hashes, transaction.arrived_at
+            ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
 
@@ -711,21 +729,17 @@ class Connection(asyncio.Protocol):
         fault = event.fault or transaction.fault
         if fault is not None:
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
-        if transaction.message is not None or transaction.searched >= HEADER_LIMIT:
+        header = transaction.reader.header
+        if transaction.message is not None or header is None or not header.complete:
             return replies.OK
-        head = spool.head(HEADER_LIMIT)
-        if header_ends(head, transaction.searched) < 0:
-            transaction.searched = len(head)
-            return replies.OK
-        header = self._read_header(transaction, head)
+        header = self._read_header(transaction, header)
         return self._when(
             self._message_facts(transaction, header),
             lambda facts: self._header_known(transaction, spool, header, facts),
         )
 
-    def _read_header(self, transaction: Transaction, head: bytes) -> Header:
-        """The header of the message, for a login with what it lacks."""
-        header = read_header(head)
+    def _read_header(self, transaction: Transaction, header: Header) -> Header:
+        """The header of the message as it came; for a login with what it lacks."""
         login = self._client.login
         if login is None:
             return header
@@ -763,7 +777,7 @@ class Connection(asyncio.Protocol):
         transaction.rules += decision.rules
         if decision.reply is not None:
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
-        message = self._queued(transaction, spool, header, decision.fields)
+        message = self._queued(transaction, spool, header, facts)
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
         chronicle, house = self._relay.house.chronicle, self._relay.house
         chronicle.accepted(transaction, accepted)
@@ -784,10 +798,14 @@ class Connection(asyncio.Protocol):
         house.store.accept(message, stored)
         return None
 
-    def _queued(self, transaction: Transaction, spool: Spool, header: Header, fields: bytes) -> QueuedMessage:
+    def _queued(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> QueuedMessage:
         relay, front, client = self._relay, self._front, self._client
         arrived_at = transaction.arrived_at
         recipients = transaction.recipients
+        if front.policy.quarantines(facts):
+            for recipient in recipients:
+                recipient.next_hop = quarantined(recipient.next_hop)
+        self._remove_forged(transaction, spool)
         parameters = marked(transaction.mail.parameters, header)
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
@@ -809,14 +827,15 @@ class Connection(asyncio.Protocol):
             cipher=client.cipher,
             priority=transaction.asked,
         )
-        trace += transaction.added  # below our trace fields: it belongs to the message
+        # Below our trace fields: they belong to the message.
+        trace += self._signatures(transaction, header) + transaction.added
         transaction.spool = None
         return QueuedMessage(
             transaction.queue_id,
             arrived_at,
             transaction.mail.reverse_path,
             parameters,
-            fields + trace,
+            front.policy.fields(facts) + trace,
             relay.house.store.body(spool),
             recipients,
             (transaction.release_at or arrived_at) + front.lifetime,
@@ -825,6 +844,24 @@ class Connection(asyncio.Protocol):
             transaction.priority,
             transaction.release_at,
         )
+
+    def _remove_forged(self, transaction: Transaction, spool: Spool) -> None:
+        """Take out what says of itself that it was written here (RFC 8601 section 5); servers of our own may have."""
+        front, came = self._front, transaction.reader.header
+        if front.profile.service == "lmtp" or came is None:
+            return
+        forged = removed(came, front.policy.receiver)
+        if forged:
+            head = spool.head(came.length)
+            spool.replace_head(len(head), without_fields(head, came, forged))
+
+    def _signatures(self, transaction: Transaction, header: Header) -> bytes:
+        """Our signatures of a submission (RFC 6376), made when nothing in it changes any more."""
+        signer, login = self._front.signer, self._client.login
+        author = signed_author(login, header) if signer and login is not None else None
+        if author is None:
+            return b""
+        return signer.fields(author, header, transaction.hashes, transaction.arrived_at)
 
     # The end of a transaction
 

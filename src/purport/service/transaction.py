@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, final
 
+from purport.authentication.dkim.body import BodyHashes
+from purport.authentication.message import MessageReader
 from purport.ledger.record import RecordedPolicy, RecordedRecipient, Word, encode, printable, record
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog, client_text, escaped, login_text, path
@@ -34,17 +36,18 @@ class Transaction:
         "asked",
         "facts",
         "fault",
+        "hashes",
         "header",
         "mail",
         "message",
         "policy",
         "priority",
         "queue_id",
+        "reader",
         "recipients",
         "refused",
         "release_at",
         "rules",
-        "searched",
         "size",
         "spool",
         "wrong",
@@ -63,9 +66,10 @@ class Transaction:
         self.recipients: list[QueuedRecipient] = []
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
+        self.reader = MessageReader()  # of what goes into it
         self.added = b""  # fields that a submission lacked
+        self.hashes: BodyHashes = {}  # of its body, in the forms that signatures need
         self.size = 0  # octets of the message
-        self.searched = 0  # octets in which the end of the header is not; for a message in chunks
         self.header: Header | None = None
         self.message: MessageFacts | None = None
         self.fault: Reply | None = None  # what kept the mail data from being stored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.dns.lookup import Evaluation
@@ -13,7 +14,7 @@ from purport.mail.address import Mailbox, ReversePath
 from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.gather import mail_facts, message_facts
+from purport.policy.gather import mail_facts, message_facts, whole_message_facts
 from purport.policy.policy import Policy
 
 NO_ID = "judged"  # where a queue id would stand
@@ -52,7 +53,11 @@ def judge(
     if refused is not None and not reached:
         return written("RCPT", refused, rules + refused.rules, None)
     pra = purported_responsible_address(header)
-    message = yield from message_facts(checker, facts, pra, now, policy.submitter)
+    reader = MessageReader()
+    reader.update(octets)
+    header_facts = message_facts(checker, facts, pra, now, policy.submitter)
+    hashes = reader.finish()
+    message = yield from whole_message_facts(header_facts, facts, header, reader.signatures, hashes, now)
     decision = policy.at_message(message, header, reached)
     return written("END-OF-MESSAGE", decision, rules + decision.rules, message)
 

@@ -1,0 +1,83 @@
+"""What the octets of a message prove: its signatures, what the domain of its author says about those without, and the
+chain of those who passed it on.
+
+The body is hashed while it comes; the keys and the author's policy are asked for at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+from purport.authentication.arc.chain import validate
+from purport.authentication.arc.result import NO_CHAIN, ArcResult
+from purport.authentication.arc.sets import body_forms
+from purport.authentication.dkim.body import BodyForm, BodyHashes, MessageHasher
+from purport.authentication.dkim.result import DkimResult
+from purport.authentication.dkim.signature import Signature, signatures
+from purport.authentication.dkim.verify import verify
+from purport.authentication.dmarc.author import author_of
+from purport.authentication.dmarc.evaluate import evaluate_author
+from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
+from purport.authentication.dmarc.tree_walk import Walks
+from purport.authentication.spf.result import SpfResult
+from purport.dns.lookup import Evaluation, together
+from purport.mail.header import Header
+
+
+@final
+class MessageReader:
+    """A message while it comes: its header as soon as that is there, and the hashes that its signatures ask for, and
+    those in other `forms`."""
+
+    __slots__ = ("_forms", "_hasher", "signatures")
+
+    def __init__(self, *forms: BodyForm) -> None:
+        self._forms = forms
+        self.signatures: tuple[Signature, ...] = ()
+        self._hasher = MessageHasher(self._forms_of)
+
+    @property
+    def header(self) -> Header | None:
+        """The header, once its end has come."""
+        return self._hasher.header
+
+    def update(self, octets: bytes) -> None:
+        """The next piece of the message, whatever way it is cut."""
+        self._hasher.update(octets)
+
+    def finish(self) -> BodyHashes:
+        """The hashes of the body. Once, at the end."""
+        return self._hasher.finish()
+
+    def _forms_of(self, header: Header) -> Iterable[BodyForm]:
+        self.signatures = signatures(header)
+        forms = [signature.form for signature in self.signatures if signature.result is None]
+        return [*forms, *body_forms(header), *self._forms]
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The results for a message: of each signature, of DMARC, and of the chain of those who passed it on."""
+
+    dkim: tuple[DkimResult, ...]
+    dmarc: DmarcResult
+    arc: ArcResult = NO_CHAIN
+
+
+def authenticate(
+    header: Header, found: tuple[Signature, ...], hashes: BodyHashes, spf: SpfResult | None, now: float
+) -> Evaluation[Authentication]:
+    """The results for a message that came whole: `found` are its signatures, `hashes` those of its body, `spf` what SPF
+    said of its reverse-path. `now` is in seconds since 1970."""
+    author = author_of(header)
+    walks = Walks()
+    dkim, _, arc = yield from together(
+        verify(found, header, hashes, now), walks.walk(author.domains), validate(header, hashes, now)
+    )
+    # A signature with a key that is only tried out (t=y) counts too where it holds: keys are left so by mistake, and
+    # RFC 6376 section 3.6.1 is there to spare their domains, not to have their mail refused.
+    identifiers = [Authenticated(one.domain, one.result, one.selector) for one in dkim]
+    dmarc = yield from evaluate_author(author, spf_identity(spf), identifiers, walks)
+    return Authentication(dkim, dmarc, arc)

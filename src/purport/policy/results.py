@@ -1,0 +1,43 @@
+"""What goes on top of an accepted message: the results of our checks (RFC 8601), for who delivers it and who reads it.
+
+Authentication-Results: mx.company.com.example;
+ spf=pass smtp.mailfrom=example.com;
+ dkim=pass (2048-bit key) header.d=example.com header.i=@example.com
+ header.a=rsa-sha256 header.s=mail header.b=dzdVyOfA;
+ dmarc=pass (p=reject dis=none) header.from=example.com policy.dmarc=none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from purport.authentication import methods
+from purport.authentication.authres.results import MethodResult
+from purport.authentication.authres.writer import field
+from purport.policy.dmarc import DmarcPolicy, disposition
+from purport.policy.facts import MessageFacts
+from purport.policy.spf import received_spf as received_spf_field
+
+
+def results_fields(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *, received_spf: bool = False) -> bytes:
+    """The Authentication-Results field, above it Received-SPF where it is wanted. Nothing of a client that logged in:
+    nothing was asked about it, and who it is concerns nobody behind us."""
+    if facts.mail.client.login is not None or facts.mail.spf is None:
+        return b""
+    results = methods.reported(authserv_id, _results(facts, policy))
+    return (received_spf_field(authserv_id, facts.mail) if received_spf else b"") + field(results)
+
+
+def _results(facts: MessageFacts, policy: DmarcPolicy) -> Iterator[MethodResult]:
+    mail, pra = facts.mail, facts.pra
+    if mail.helo is not None:
+        yield methods.spf(mail.helo, mail.reverse_path)
+    if mail.spf is not None:
+        yield methods.spf(mail.spf, mail.reverse_path)
+    if facts.authentication is not None:
+        yield from methods.dkim(facts.authentication.dkim)
+        done = disposition(policy, facts.authentication.dmarc, facts.override)
+        yield methods.dmarc(facts.authentication.dmarc, done, facts.override.reason if facts.override else "")
+    checked = mail.sender_id or facts.sender_id
+    if checked is not None and pra is not None:
+        yield methods.sender_id(checked, pra, mail.submitter)
