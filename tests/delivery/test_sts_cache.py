@@ -31,6 +31,7 @@ class Domain:
         self.policy: bytes | NoPolicy = written() if policy is None else policy
         self.fetched: list[str] = []
         self.gate: asyncio.Event | None = None
+        self.silent = False  # whether its name server is
         self.warnings: list[str] = []
         self.reported: list[TlsOutcome] = []
         self.store = self.restart()
@@ -43,7 +44,7 @@ class Domain:
             warn=self.warnings.append,
             report=self.reported.append,
             clock=lambda: self.now,
-            wait=0.05 if self.gate else 10,
+            wait=0.05 if self.gate or self.silent else 10,
             entries=entries,
         )
         return self.store
@@ -68,15 +69,17 @@ class Domain:
 
     # The DNS
 
-    def cached(self, question: Question) -> Answer:
+    def cached(self, question: Question) -> Answer | None:
         assert question.type == "TXT"
         assert question.name.startswith("_mta-sts.")
+        if self.silent:
+            return None
         if self.id is None:
             return Answer(Status.MISSING)
         return Answer(Status.FOUND, (f"v=STSv1; id={self.id}",), 300)
 
     async def resolve(self, question: Question) -> Answer:
-        return self.cached(question)
+        return await asyncio.get_running_loop().create_future()  # no answer ever comes
 
 
 DOWN = NoPolicy("sts-policy-fetch-error", "mta-sts.example.com cannot be reached, or speaks no HTTPS")
@@ -183,6 +186,18 @@ async def test_a_slow_host_leaves_the_policy_that_is_kept_in_force(tmp_path):
     domain.gate.set()
     await domain.settled()
     assert await domain.mode() == "none"
+
+
+@pytest.mark.parametrize("known", [True, False])
+@on_loop
+async def test_a_silent_name_server_delays_no_message_for_long_and_takes_no_policy_away(tmp_path, known):
+    domain = Domain(tmp_path)
+    if known:
+        await domain.mode()
+        await domain.settled()
+    domain.silent = True
+    domain.restart()
+    assert await domain.mode() == ("enforce" if known else None)
 
 
 @on_loop

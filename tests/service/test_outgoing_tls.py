@@ -6,6 +6,7 @@ import email
 import json
 import smtplib
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,3 +180,19 @@ def test_the_queue_shows_what_a_message_asks_for(
         (entry,) = map(json.loads, both.ours.command("queue", "list", "--json").stdout.splitlines())
         assert f"(asks for {asked})" in both.ours.command("queue", "show", entry["queue_id"]).stdout
         both.theirs.start()
+
+
+def test_an_mta_sts_policy_that_was_kept_holds_after_a_restart(tmp_path: Path) -> None:
+    """Whatever the DNS says meanwhile (RFC 8461 section 5.1); the host of a route has the policy of its own name."""
+    with pair(tmp_path, signed=False, withheld="STARTTLS") as both:
+        both.ours.stop()
+        policy = {"mode": "enforce", "max_age": 604800, "mx": [HOST]}
+        folder = both.ours.state_dir / "mta-sts"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{HOST}.json").write_text(json.dumps({"id": "1", "fetched_at": time.time(), "policy": policy}))
+        both.ours.start()
+        both.send()
+        wait_for(lambda: "status=deferred" in both.ours.log())
+        assert "4.7.4 TLS is required, but was not offered" in both.ours.log()
+        assert f"asked for verify (mta-sts: policy of {HOST})" in both.explained()
+        assert both.arrived == []

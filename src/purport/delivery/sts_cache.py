@@ -87,7 +87,7 @@ class StsPolicies:
         """The policy that holds for a domain (A-labels, lower case) now; None: there is none."""
         if not is_domain_name(domain):
             return None
-        given = await run(sts_id(domain), self._resolver)
+        given = await self._announced(domain)
         now = self._clock()
         kept = self._good(domain, now)
         if given is None and kept is None:
@@ -98,6 +98,14 @@ class StsPolicies:
             self._begin(domain, given or kept.id, now)
         kept = self._good(domain, self._clock())
         return None if kept is None else kept.policy
+
+    async def _announced(self, domain: str) -> str | None:
+        """The id in the domain's TXT record; a name server that says nothing is not waited for long either."""
+        try:
+            async with asyncio.timeout(self._wait):
+                return await run(sts_id(domain), self._resolver)
+        except TimeoutError:
+            return None
 
     def refresh(self) -> None:
         """Fetch what is due, whatever the TXT records say; to be called now and then. A domain that gave MTA-STS up is
