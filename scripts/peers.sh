@@ -11,6 +11,7 @@ need swaks swaks
 perl -MNet::SSLeay -e1 2>/dev/null || packages="$packages libnet-ssleay-perl"  # for swaks --tls
 need msmtp msmtp
 need curl curl
+need /usr/sbin/unbound unbound
 need gcc gcc
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
 need /usr/include/spf2/spf.h libspf2-dev

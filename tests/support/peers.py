@@ -13,7 +13,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXIM = PROJECT / ".peers/exim/usr/sbin/exim4"  # unpacked there: as a package it cannot stand beside Postfix
-PLACES = {"postfix": "/usr/sbin/postfix", "smtp-sink": "/usr/sbin/smtp-sink", "smtp-source": "/usr/sbin/smtp-source"}
+PLACES = {name: f"/usr/sbin/{name}" for name in ("postfix", "smtp-sink", "smtp-source", "unbound")}
 
 
 def find_peer(name: str) -> str | None:
