@@ -87,13 +87,15 @@ class StsPolicies:
         """The policy that holds for a domain (A-labels, lower case) now; None: there is none."""
         if not is_domain_name(domain):
             return None
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._wait
         given = await self._announced(domain)
         now = self._clock()
         kept = self._good(domain, now)
         if given is None and kept is None:
             return None
         if kept is None or (given is not None and given != kept.id):
-            await self._waited(self._begin(domain, given or "", now))
+            await waited(self._begin(domain, given or "", now), end - loop.time())
         elif kept.due(now):
             self._begin(domain, given or kept.id, now)
         kept = self._good(domain, self._clock())
@@ -140,11 +142,6 @@ class StsPolicies:
         task = self._fetching[domain] = asyncio.get_running_loop().create_task(self._renew(domain, given))
         task.add_done_callback(lambda _: self._fetching.pop(domain, None))
         return task
-
-    async def _waited(self, task: asyncio.Task[None] | None) -> None:
-        """Wait for a fetch, but not for long; it goes on without us."""
-        if task is not None:
-            await asyncio.wait((task,), timeout=self._wait)
 
     async def _renew(self, domain: str, given: str) -> None:
         try:
@@ -221,3 +218,9 @@ class StsPolicies:
                 found.append((domain, kept))
         found.sort(key=lambda pair: pair[1].fetched_at)
         self._known = dict(found[-self._entries :])
+
+
+async def waited(task: asyncio.Task[None] | None, seconds: float) -> None:
+    """Wait for a fetch for so long; it goes on without us."""
+    if task is not None and seconds > 0:
+        await asyncio.wait((task,), timeout=seconds)
