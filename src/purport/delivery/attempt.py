@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
@@ -18,7 +18,7 @@ from purport.delivery.content import Content
 from purport.delivery.failure import Judgement
 from purport.delivery.tls_policy import OPPORTUNISTIC, TlsPolicy
 from purport.delivery.valid_since import NO_EDIT, Edit, edit_for
-from purport.mail.address import Mailbox
+from purport.mail.address import NULL, Mailbox
 from purport.mail.header import header_ends
 from purport.mail.reply import Reply, reply
 from purport.mail.valid_since import without
@@ -34,6 +34,7 @@ from purport.smtp.client import (
     Finished,
     GoAhead,
     Ready,
+    Reversed,
     Stage,
     Transaction,
 )
@@ -67,6 +68,7 @@ class Patience:
     data: float = 120.0
     block: float = 180.0  # for each piece of the mail data to leave
     end_of_data: float = 600.0
+    atrn: float = 660.0  # RFC 2645 section 5.2.1 asks for ten minutes at least
     quit: float = 5.0  # nothing depends on it
     idle: float = 5.0  # without a transaction, before QUIT
 
@@ -84,6 +86,7 @@ class Patience:
             Stage.MAIL_DATA: self.block,
             Stage.CHUNK: self.end_of_data,
             Stage.END_OF_DATA: self.end_of_data,
+            Stage.ATRN: self.atrn,
             Stage.QUIT: self.quit,
             None: self.idle,
         }
@@ -196,6 +199,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_pieces",
         "_protection",
+        "_reversed",
         "_session",
         "_stalled",
         "_transport",
@@ -205,6 +209,7 @@ class Connection(asyncio.Protocol):
         "flaw",
         "host",
         "hosts",
+        "known",
         "label",
         "limits",
         "local_address",
@@ -242,6 +247,7 @@ class Connection(asyncio.Protocol):
         self.flaw: Flaw | None = None  # what was wrong with its handshake
         self.policy = policy
         self.demanded = demanded
+        self.known = False  # whether the host proved who it is in another way: it logged in
         self.local_address = ""
         if policy.told:
             session.hello_dialogue.append(f"T: asked for {policy.told}")
@@ -255,6 +261,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._stalled = False  # the next piece waits for the reply to the one before
         self._answered = 0
+        self._reversed: Callable[[asyncio.Transport], None] | None = None  # who takes it once the roles are reversed
 
     # What the owner does
 
@@ -294,7 +301,7 @@ class Connection(asyncio.Protocol):
     @property
     def protected(self) -> bool:
         """Whether TLS protects it and the host proved to be the right one (RFC 8689 section 2)."""
-        return bool(self.tls) and self.policy.proves
+        return bool(self.tls) and (self.known or self.policy.proves)
 
     def room(self, recipients: Sequence[QueuedRecipient]) -> Sequence[QueuedRecipient]:
         """As many of a job's recipients as the next transaction may have (RFC 9422)."""
@@ -320,6 +327,14 @@ class Connection(asyncio.Protocol):
             self._session.quit()
             self._flush()
 
+    def reverse(self, domains: Sequence[str], taken: Callable[[asyncio.Transport], None]) -> None:
+        """Have the server send us what waits for these domains (RFC 2645), once it is ready. Where it does, `taken`
+        gets the transport and this connection is over; where it does not, the owner is told as of a host that is of
+        no use."""
+        self._reversed = taken
+        self.opened = False
+        self._session.reverse(domains)
+
     def expire(self) -> None:
         """The deadline has passed."""
         stage = self._session.waits_for
@@ -342,7 +357,7 @@ class Connection(asyncio.Protocol):
         send_at_once(transport)
         name = transport.get_extra_info("sockname")
         self.local_address = str(name[0]) if isinstance(name, tuple) else ""
-        if self._session.secure:
+        if self._session.secure and self._protection is not None:
             self._begin_tls()
 
     def data_received(self, octets: bytes) -> None:
@@ -409,8 +424,18 @@ class Connection(asyncio.Protocol):
             self.opened = True
             self.limits = read_limits(self._session.offers.get(LIMITS.keyword))
             self._owner.opened(self)
+        elif isinstance(event, Reversed):
+            self._hand_over()
         elif not self.opened:
             self._owner.refused(self, event.stage, event.reply)
+
+    def _hand_over(self) -> None:
+        """The roles are reversed: what comes from now on is not ours to read."""
+        transport, self._transport = self._transport, None
+        assert transport is not None
+        assert self._reversed is not None
+        self._owner.closed(self)
+        self._reversed(transport)
 
     def _begin_tls(self) -> None:
         """Put TLS between us and the socket; until the handshake is made nothing is heard."""
@@ -468,7 +493,7 @@ class Connection(asyncio.Protocol):
             age=self._owner.now() - message.arrived_at,
             authenticated=self._session.authenticated,
             protected=self.protected,
-            requires_tls=bool(self.demanded),
+            requires_tls=message.reverse_path is not NULL and not self._session.lmtp,
             utf8=needs_utf8(message, content),
             utf8_recipients=not all(recipient.forward_path.local_part.isascii() for recipient in job.recipients),
         )

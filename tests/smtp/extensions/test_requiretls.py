@@ -20,8 +20,8 @@ from purport.smtp.extensions.requiretls import (
     Demand,
     carried,
     demand_of,
-    marked,
     outbound,
+    tagged,
 )
 from purport.smtp.server import Profile, ServerSession
 
@@ -99,13 +99,13 @@ def test_a_line_may_be_longer_by_the_parameter():
 def test_the_field_is_there_once_and_says_no(header, demand):
     """RFC 8689 section 3: "More than one instance [...] MUST NOT appear"."""
     found = read_header(f"From: alice@example.com\r\n{header}\r\n\r\n".encode())
-    assert demand_of(marked(NO_PARAMETERS, found)) is demand
+    assert demand_of(tagged(NO_PARAMETERS, found)) is demand
 
 
 def test_beside_the_parameter_the_field_is_ignored():
     """RFC 8689 section 4.1."""
     found = read_header(b"TLS-Required: No\r\n\r\n")
-    assert marked(REQUIRED, found) == REQUIRED
+    assert tagged(REQUIRED, found) == REQUIRED
 
 
 def test_the_mark_survives_the_queue():

@@ -65,7 +65,7 @@ def demand_of(parameters: Parameters) -> Demand:
     return Demand.IGNORE_POLICIES if MARK[0] in parameters else Demand.NOTHING
 
 
-def marked(parameters: Parameters, header: Header) -> Parameters:
+def tagged(parameters: Parameters, header: Header) -> Parameters:
     """The parameters of MAIL with the mark of the field, where the header has it: once, and with the one value that it
     can have. Beside REQUIRETLS it means nothing."""
     fields = header.all(FIELD)
