@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.true_client import TrustedHops
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.odmr import provider_of
@@ -104,6 +105,9 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
         trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
+        trusted_hops=TrustedHops(
+            Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
+        ),
     )
 
 
@@ -435,8 +439,10 @@ def make_front(
         etrn=make_grants(settings),
         desk=desk,
         signer=signer if settings.dkim_sign.submission else NO_SIGNER,
+        sealer=signer if settings.forwarding.seal else NO_SIGNER,
         forwarding=forwarding,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
+        client_names=settings.dns.client_names,
         takes_mail=listener.takes_mail,
         judged=listener.service == "lmtp",
         customers=make_customers(settings),

@@ -46,6 +46,9 @@ class Dns(Table, frozen=True):
             "all, where nobody on the way to them could say so in their place, or none"
         ),
     ] = "loopback"
+    client_names: Annotated[
+        bool, Meta(description="look up the names of clients, for Received fields, logs and iprev (RFC 8601)")
+    ] = True
     timeout: Annotated[Seconds, Meta(description="seconds for one try with one resolver")] = 5.0
     cache_entries: Annotated[Count, Meta(description="answers kept in memory")] = 50_000
 
@@ -321,6 +324,20 @@ class Spf(Table, frozen=True):
     received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
 
 
+class TrustedHops(Table, frozen=True):
+    """Gateways and backup servers of your own that mail passes before it comes here: not they are judged, but the
+    clients that their Received fields name."""
+
+    networks: Annotated[list[str], Meta(description="networks that they are in")] = []
+    names: Annotated[
+        list[str],
+        Meta(
+            description='what they call themselves in their Received fields, ".example.com" for all below it; empty: '
+            "any name is taken, also that of a field which their client wrote where they write none"
+        ),
+    ] = []
+
+
 class Dmarc(Table, frozen=True):
     """What the domain of the author asks for (RFC 9989)."""
 
@@ -459,6 +476,13 @@ class Forwarding(Table, frozen=True):
             "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
         ),
     ] = "resent"
+    seal: Annotated[
+        bool,
+        Meta(
+            description="say under an ARC seal (RFC 8617) what was found about a message, where [[dkim]] has a key for "
+            "the domain of the mailbox that forwards"
+        ),
+    ] = True
     srs_domain: Annotated[
         str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
     ] = ""
@@ -588,6 +612,7 @@ class Settings(Table, frozen=True):
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     dmarc: Dmarc = field(default_factory=Dmarc)
+    trusted_hops: TrustedHops = field(default_factory=TrustedHops)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     priority: Priority = field(default_factory=Priority)
