@@ -14,7 +14,9 @@ from purport.ledger.dmarc import RecordedDmarc
 from purport.ledger.read import Entry
 from purport.ledger.record import Check, Record, RecordedPra, encode
 from purport.ledger.replay import decide_again, result_again
+from purport.mail.envelope import Parameters
 from purport.mail.text import safe
+from purport.smtp.extensions.requiretls import requires_tls
 
 MARKS: Final = {"pass": "ok", "refuse": "NO", "defer": "later", "tag": "noted", "skip": "-"}
 COLOURS: Final = {"accept": "32", "reject": "31", "defer": "33", "abandoned": "2"}  # ECMA-48 SGR
@@ -83,6 +85,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     if client.login is not None:
         yield f"  login      {client.login.name} ({client.login.mechanism})"
     yield f"  mail from  <{record.reverse_path}>"
+    if requires_tls(Parameters.from_octets(record.parameters.encode("ascii", "replace"))):
+        yield "  asks for   REQUIRETLS"
     yield f"  submitter  {record.submitter or 'none was named'}"
     if record.pra is not None:
         yield f"  PRA        {_pra(record.pra)}"
@@ -116,6 +120,7 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
         when = f"{datetime.fromtimestamp(delivery.time, UTC):%Y-%m-%d %H:%M:%S}"
         via = f" via {delivery.host}" if delivery.host else ""
         via += f" ({delivery.tls})" if delivery.tls else ""
+        via += f", asked for {delivery.policy}" if delivery.policy else ""
         yield f"  {when} <{delivery.recipient}> {delivery.outcome}{via}: {delivery.reply}"
     yield from _compared(entry)
 
