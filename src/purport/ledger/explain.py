@@ -40,6 +40,7 @@ ADVICE: Final = {
     "relaying": "Either the recipient is misspelt, or its domain or mailbox is missing in this server's settings, or "
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
+    "header": "The header of the message is longer than anybody's: the client must send less of it.",
     "storage": "The disk of this server could not take the message. The client will try again.",
     "forwarding-dmarc": "The author's domain disowns the message, so it is not passed on in our name. Its owner must "
     "sign the mail or name the client in its SPF record; [forwarding] dmarc_fail says which mail is refused so.",

@@ -894,6 +894,9 @@ class Connection(asyncio.Protocol):
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
         reader = transaction.reader
         hashes = transaction.hashes = reader.finish()
+        if not (self._front.judged or reader.header is None or reader.header.complete):
+            # What stands in it beyond that would reach readers unseen, a forged Authentication-Results field too.
+            return self._refuse_data(transaction, spool, replies.HEADER_TOO_LONG, "header")
         header = transaction.header
         if header is None or transaction.message is None:
             header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))
