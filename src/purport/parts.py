@@ -147,7 +147,7 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         ours=forwards.ours,
         srs_domain=table.srs_domain.lower(),
         repair=table.repair,
-        addresses=tuple(table.addresses),
+        addresses=tuple(table.addresses or settings.relay.source),
         dmarc_fail=table.dmarc_fail,
         commands={
             a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)
@@ -278,6 +278,7 @@ def make_pool_settings(settings: Settings) -> PoolSettings:
     """How mail goes to other hosts."""
     return PoolSettings(
         per_destination=settings.relay.concurrency,
+        sources=tuple(settings.relay.source),
         field_domains=frozenset(a_label_form(domain).lower() for domain in settings.relay.rrvs_field),
     )
 

@@ -408,6 +408,13 @@ class Relay(Table, frozen=True):
 
     default: Annotated[str, Meta(description='"mx", "smtp:HOST:PORT" or "smtps:HOST:PORT"')] = "mx"
     networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
+    source: Annotated[
+        list[str],
+        Meta(
+            description="our own IP addresses that connections to other hosts come from, one of each family; empty: "
+            "the system chooses"
+        ),
+    ] = []
     concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
     rrvs_field: Annotated[
         list[str],
@@ -448,8 +455,8 @@ class Forwarding(Table, frozen=True):
     addresses: Annotated[
         list[str],
         Meta(
-            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
-            "the DNS has for hostname"
+            description="the IP addresses that other hosts see this server connect from, for predictions (least); "
+            "empty: relay.source, else those that the DNS has for hostname"
         ),
     ] = []
     seal: Annotated[
