@@ -97,7 +97,7 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         DmarcPolicy(settings.dmarc.on_fail, settings.dmarc.on_temperror),
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
-        submission=SubmissionPolicy(settings.submission.author, domains),
+        submission=SubmissionPolicy(settings.submission.author, domains, settings.submission.sender_for_others),
         trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
     )
 

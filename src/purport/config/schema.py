@@ -240,6 +240,13 @@ class Submission(Table, frozen=True):
             "own; sender: the same, but authors in From may be others where Sender, which is added, has such an address"
         ),
     ] = "ours"
+    sender_for_others: Annotated[
+        bool,
+        Meta(
+            description="add a Sender field with an address of the login wherever From has none of its own, as a "
+            "mobile network does (RFC 4405 section 5.3): it is responsible for what it sends"
+        ),
+    ] = False
 
 
 class Dkim(Table, frozen=True):
