@@ -13,11 +13,12 @@ from typing import Final
 import msgspec
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.true_client import TrustedHops
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.odmr import provider_of
 from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Listener, Settings
+from purport.config.schema import Domain, Listener, ReportTable, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
@@ -43,6 +44,7 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.reporting.submitter import Submitter
 from purport.service.alias_files import WrongAliases, aliases_in
 from purport.service.fetch import Source
 from purport.service.forwarding import ForwardDesk
@@ -99,6 +101,9 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains, settings.submission.sender_for_others),
         trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
+        trusted_hops=TrustedHops(
+            Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
+        ),
     )
 
 
@@ -274,6 +279,13 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
 
 
+def make_submitter(settings: Settings, table: ReportTable) -> Submitter:
+    """Who sends the reports that one table of the settings is about."""
+    contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
+    sender = parse_mailbox(table.from_) if table.from_ else contact
+    return Submitter(table.organization or settings.hostname, contact, sender)
+
+
 def make_pool_settings(settings: Settings) -> PoolSettings:
     """How mail goes to other hosts."""
     return PoolSettings(
@@ -410,6 +422,7 @@ def make_front(
         forwarding=forwarding,
         sealer=signer if settings.forwarding.seal else NO_SIGNER,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
+        client_names=settings.dns.client_names,
         takes_mail=listener.takes_mail,
         judged=listener.service == "lmtp",
         customers=make_customers(settings),

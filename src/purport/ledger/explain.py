@@ -76,6 +76,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     yield f"  when       {datetime.fromtimestamp(record.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
     client = record.client
     yield f"  client     {client.address} ({client.name or 'name unknown'}), said {client.helo or 'no HELO'}"
+    if record.behind is not None:
+        yield f"  behind it  {record.behind.address}, said {record.behind.helo or 'no HELO'}: judged in its place"
     if client.tls:
         yield f"  protected  {client.tls} {client.cipher}"
     if client.login is not None:

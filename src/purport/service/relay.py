@@ -20,7 +20,7 @@ from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.delivery.route import on_demand, quarantined
 from purport.delivery.visit import Visitor, Visits
-from purport.dns.lookup import Evaluation, Resolver, Suspended, start
+from purport.dns.lookup import Evaluation, Resolver, Suspended, start, together
 from purport.forwarding.expansion import CannotExpand, Expansion
 from purport.forwarding.mark import marked
 from purport.forwarding.plan import Plan
@@ -41,7 +41,7 @@ from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.forwarding import goes_round, may_forward
-from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
+from purport.policy.gather import facts_behind, known, mail_facts, message_facts, named, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.on_demand import Customer, Wanted, wanted
 from purport.policy.policy import Policy
@@ -55,6 +55,7 @@ from purport.policy.submission import ANY, missing_fields
 from purport.policy.submitter import Verdict
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import Body, NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.reporting.dmarc.row import DmarcRow, row_of_message
 from purport.service.forwarding import (
     FORWARDED,
     NOT_SET_UP,
@@ -145,6 +146,7 @@ class Front:
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
     sealer: Signer = NO_SIGNER  # seals what goes on
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
+    client_names: bool = False  # whether the names of clients are looked up
     takes_mail: bool = True  # else everybody is told so and let go
     judged: bool = False  # the clients are servers of ours, which judged their own
     customers: Sequence[Customer] = ()  # who may come for which domains' mail
@@ -169,6 +171,7 @@ class House:
     expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
+    report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain
     visits: Visits
 
 
@@ -712,14 +715,25 @@ class Connection(asyncio.Protocol):
             submitter = mail.parameters.get(SUBMITTER)
             self._urgency(transaction, mail)
         self._transaction = transaction
+        client, policy = self._client, front.policy
+        unasked = MailFacts(client, mail.reverse_path, submitter, None, None, None)
         if front.judged:
-            return self._mail_known(
-                transaction, MailFacts(self._client, mail.reverse_path, submitter, None, None, None)
+            return self._mail_known(transaction, unasked)
+        if client.address in policy.trusted_hops.networks:  # the header will say who its client is
+            evaluation = known(unasked)
+        else:
+            evaluation = mail_facts(
+                house.checker, client, mail.reverse_path, submitter, now, check_helo=policy.check_helo
             )
-        evaluation = mail_facts(
-            house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
-        )
+        if front.client_names and client.iprev is None and client.name is None:
+            both = together(evaluation, named(client))
+            return self._when(both, lambda found: self._mail_known(transaction, self._name(*found)))
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
+
+    def _name(self, facts: MailFacts, client: Client) -> MailFacts:
+        """The name of the client is known, for as long as the connection lasts."""
+        self._client = client
+        return replace(facts, client=client)
 
     def _hold_refusal(self, mail: Mail, now: float) -> Reply | None:
         """Why the message cannot wait for its time here (RFC 4865); None where it can, or is not to."""
@@ -844,8 +858,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
-            front = self._front
-            if (front.signer and self._client.login is not None) or (front.sealer and transaction.forwarded):
+            front, login = self._front, self._client.login
+            if (front.signer and login is not None) or (front.sealer and transaction.forwarded):
                 transaction.reader = MessageReader(FORM)
         return spool
 
@@ -936,7 +950,19 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         house, policy = self._relay.house, self._front.policy
         pra = purported_responsible_address(header)
-        return message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
+        facts, now = transaction.facts, transaction.arrived_at
+        if self._client.address in policy.trusted_hops.networks:
+            return facts_behind(
+                policy.trusted_hops,
+                house.checker,
+                facts,
+                header,
+                pra,
+                now,
+                policy.submitter,
+                check_helo=policy.check_helo,
+            )
+        return message_facts(house.checker, facts, pra, now, policy.submitter)
 
     def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
         transaction.header, transaction.message = header, facts
@@ -954,6 +980,8 @@ class Connection(asyncio.Protocol):
         decision = self._front.policy.at_message(facts, header, unprotected(transaction))
         transaction.rules += decision.rules
         if decision.reply is not None:
+            if not decision.reply.transient:  # else it comes again, and is counted then
+                self._count(facts)
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
         division = None
         desk = self._front.forwarding
@@ -965,6 +993,7 @@ class Connection(asyncio.Protocol):
             for rule, refusal in verdicts:
                 transaction.rules += (rule,)
                 if refusal is not None:
+                    self._count(facts)
                     return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
             if desk.repair == "least" and division.copies:
                 found = facts.authentication
@@ -1002,6 +1031,7 @@ class Connection(asyncio.Protocol):
             if error is None:
                 self._stored += 1
                 chronicle.stored(transaction, self._client)
+                self._count(facts)
                 for message in messages:
                     if message.release_at:
                         house.holding.add(message.release_at, message.reverse_path)
@@ -1017,6 +1047,12 @@ class Connection(asyncio.Protocol):
         else:
             house.store.accept_all(messages, stored)
         return None
+
+    def _count(self, facts: MessageFacts) -> None:
+        """Count what DMARC found, for the owner of the domain."""
+        row = row_of_message(self._front.policy.dmarc, facts)
+        if row is not None:
+            self._relay.house.report_dmarc(row)
 
     def _messages(
         self,
@@ -1061,7 +1097,7 @@ class Connection(asyncio.Protocol):
             repair = desk.repair_of(copy.forwarder, plans)
             block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at), repair)
             trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
-            trace = self._seal(transaction, copy.forwarder, header, trace, facts) + trace
+            trace = self._seal(transaction, copy.forwarder, trace, facts) + trace
             carried = marked(parameters, copy.forwarder)
             message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
             message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at, repair)
@@ -1073,19 +1109,6 @@ class Connection(asyncio.Protocol):
             original = replace(messages[0], reverse_path=reverse_path)
             messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
         return messages
-
-    def _seal(
-        self, transaction: Transaction, forwarder: Mailbox, header: Header, trace: bytes, facts: MessageFacts
-    ) -> bytes:
-        """Our ARC set on a copy (RFC 8617 section 5.1): what was found here, for a next hop that trusts us."""
-        front = self._front
-        keys = front.sealer.keys_for(forwarder) if front.sealer else []
-        if not keys:
-            return b""
-        leaving = header.below(read_header(trace).fields)
-        said = results(front.policy.receiver, facts, front.policy.dmarc)
-        utf8 = is_international(transaction.mail.parameters)
-        return sealed(keys, leaving, transaction.hashes, said, facts, transaction.arrived_at, utf8=utf8)
 
     def _guest_block(self, transaction: Transaction) -> bytes:
         """Who answers for mail of clients that did not say who they are (RFC 4405 section 5.4)."""
@@ -1164,6 +1187,17 @@ class Connection(asyncio.Protocol):
         if author is None:
             return b""
         return signer.fields(author, header, transaction.hashes, transaction.arrived_at)
+
+    def _seal(self, transaction: Transaction, forwarder: Mailbox, trace: bytes, facts: MessageFacts) -> bytes:
+        """Our ARC set on a copy that goes on (RFC 8617), made when nothing in it changes any more."""
+        front, came = self._front, transaction.reader.header
+        keys = front.sealer.keys_for(forwarder) if front.sealer else []
+        if not keys or came is None:
+            return b""
+        said = results(front.policy.receiver, facts, front.policy.dmarc)
+        header = came.below(read_header(trace).fields)  # of what was forged in it nothing is signed
+        utf8 = is_international(transaction.mail.parameters)
+        return sealed(keys, header, transaction.hashes, said, facts, transaction.arrived_at, utf8=utf8)
 
     # The end of a transaction
 

@@ -44,6 +44,9 @@ SIGNED: Final = (
     "In-Reply-To",
     "References",
     "Auto-Submitted",
+    "TLS-Report-Domain",  # RFC 8460 section 5.3 asks for these two
+    "TLS-Report-Submitter",
+    "TLS-Required",
     "List-Id",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",  # RFC 8058 section 4 asks for it
