@@ -14,7 +14,7 @@ from support.dovecot_submission import DovecotSubmission
 from support.peers import require_peer, wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = '[[domain]]\nname = "company.com.example"\n\n[dns]\nzone = "zone.json"\n'
 ALICE = "alice@company.com.example"
