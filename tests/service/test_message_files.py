@@ -15,7 +15,6 @@ from support.message_files import cases, in_crlf_lines, message_files
 from support.peers import free_port, wait_for
 from support.purport_server import PurportServer, purport_server
 
-
 SETTINGS = """
 [[domain]]
 name = "company.com.example"
