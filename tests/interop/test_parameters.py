@@ -1,5 +1,5 @@
-"""Extensions that no other program here speaks as a client, said by Perl's Net::SMTP, which passes on what it is given as
-smtplib does in the tests beside each extension; and LIMITS, offered to our client by aiosmtpd.
+"""Extensions that no other program here speaks as a client, said by Perl's Net::SMTP, which passes on what it is given,
+as smtplib does in the tests beside each extension; and LIMITS, offered to our client by aiosmtpd.
 
 Offers, parameters, chunks and replies are another implementation's then, what they mean is ours alone.
 """
