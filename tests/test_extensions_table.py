@@ -28,6 +28,7 @@ PEERS = (
     "Sendmail",
     "OpenSMTPD",
     "Dovecot",
+    "Cyrus",
     "nginx",
     "HAProxy",
     "Nodemailer",

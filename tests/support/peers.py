@@ -16,6 +16,7 @@ UNPACKED = PROJECT / ".peers"  # what cannot stand beside Postfix as a package, 
 EXIM = UNPACKED / "exim/usr/sbin/exim4"
 OPENSMTPD = UNPACKED / "opensmtpd/usr/sbin/smtpd"
 SENDMAIL = UNPACKED / "sendmail/usr/libexec/sendmail/sendmail"
+CYRUS = UNPACKED / "cyrus/usr/sbin/cyrmaster"
 HAPROXY = UNPACKED / "haproxy/usr/sbin/haproxy"
 NGINX = UNPACKED / "nginx/usr/sbin/nginx"
 NODE_MODULES = UNPACKED / "npm/node_modules"
@@ -27,12 +28,13 @@ PLACES: dict[str, Path] = {
     "exim": EXIM,
     "opensmtpd": OPENSMTPD,
     "sendmail": SENDMAIL,
+    "cyrus": CYRUS,
     "haproxy": HAPROXY,
     "nginx": NGINX,
     "nodemailer": NODE_MODULES / "nodemailer",
     "smtp-server": NODE_MODULES / "smtp-server",
 }
-AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-submission")
+AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-submission", "cyrus")
 
 
 def find_peer(name: str) -> str | None:
