@@ -166,16 +166,21 @@ def relay_rows(runs: int, scale: float) -> list[Row]:
 def spf_rows(runs: int, scale: float) -> list[Row]:
     """SPF checks of warm domains (bench/spf.py)."""
     del runs, scale
+    return [spf_row(item) for item in measured_by("spf.py")]
+
+
+def measured_by(program: str) -> list[dict[str, Any]]:
+    """What another program of this folder measured."""
     with tempfile.TemporaryDirectory() as folder:
-        figures = Path(folder, "spf.json")
+        figures = Path(folder, "figures.json")
         # It ends with 1 where a goal was missed: the table says so too.
         subprocess.run(
-            [sys.executable, str(PROJECT / "bench/spf.py"), "--json", str(figures)],
+            [sys.executable, str(PROJECT / "bench" / program), "--json", str(figures)],
             check=False,
             stdout=subprocess.DEVNULL,
         )
-        measured = json.loads(figures.read_text())["rows"]
-    return [spf_row(item) for item in measured]
+        rows: list[dict[str, Any]] = json.loads(figures.read_text())["rows"]
+    return rows
 
 
 def spf_row(item: dict[str, float | str]) -> Row:
@@ -189,6 +194,20 @@ def spf_row(item: dict[str, float | str]) -> Row:
         if item["goal_libspf2"]:
             goal += f"; libspf2: {verdict(libspf2 / ours, float(item['goal_libspf2']))}"
     return f"SPF check, warm: {item['work']}", f"{ours:.2f} us", peers, ratio, goal
+
+
+def dkim_rows(runs: int, scale: float) -> list[Row]:
+    """DKIM signatures (bench/signatures.py)."""
+    del runs, scale
+    return [dkim_row(item) for item in measured_by("signatures.py")]
+
+
+def dkim_row(item: dict[str, Any]) -> Row:
+    """One line of bench/signatures.py: microseconds a message of 20 KiB, beside dkimpy."""
+    ratio = item["dkimpy"] / item["purport"]
+    goal = verdict(ratio, item["goal"]) if item["goal"] else ""
+    told = f"{item['purport']:.0f} us", f"dkimpy {item['dkimpy']:.0f} us", f"{ratio:.1f} times"
+    return f"DKIM, 20 KiB: {item['work']}", *told, goal
 
 
 def chunk_rows(runs: int, scale: float) -> list[Row]:
@@ -263,6 +282,7 @@ PARTS: dict[str, Callable[[int, float], list[Row]]] = {
     "tls": tls_rows,
     "relay": relay_rows,
     "spf": spf_rows,
+    "dkim": dkim_rows,
     "chunks": chunk_rows,
     "memory": memory_rows,
 }

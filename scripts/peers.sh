@@ -53,6 +53,7 @@ opensmtpd:usr/sbin/smtpd:opensmtpd
 sendmail:usr/libexec/sendmail/sendmail:sendmail-bin,sendmail-cf
 cyrus:usr/sbin/cyrmaster:cyrus-common,cyrus-caldav
 haproxy:usr/sbin/haproxy:haproxy
+postsrsd:usr/sbin/postsrsd:postsrsd
 nginx:usr/sbin/nginx:nginx,libnginx-mod-mail"
 missing=""
 for entry in $unpacked; do

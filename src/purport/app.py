@@ -30,11 +30,13 @@ from purport.config.schema import Settings
 from purport.delivery.attempt import Patience as DeliveryPatience
 from purport.delivery.pool import Pool
 from purport.delivery.report import Reporter
+from purport.delivery.visit import Visits
 from purport.delivery.worker import Deliverer
 from purport.delivery.worker import Limits as DeliveryLimits
 from purport.dns.lookup import Resolver
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
+from purport.mail.address import Mailbox
 from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
@@ -43,19 +45,27 @@ from purport.parts import (
     make_certificates,
     make_client_contexts,
     make_credentials,
+    make_fetched_front,
+    make_forwarding,
     make_front,
     make_guard_limits,
     make_pool_settings,
     make_resolver,
     make_routes,
     make_schedule,
+    make_sources,
+    make_submitter,
     make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
-from purport.queue.store import NotStored
+from purport.queue.store import NotStored, QueuedMessage
+from purport.reporting import day
+from purport.reporting.outbox import Outbox
+from purport.reporting.reporting import Reporting
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
+from purport.service.fetch import Fetcher, Means
 from purport.service.holding import Holding
 from purport.service.login import LoginDesk
 from purport.service.relay import House, Relay
@@ -147,6 +157,30 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
+        self._reporting = Reporting(
+            state,
+            resolver=self._resolver,
+            outbox=Outbox(
+                settings.hostname,
+                routes,
+                schedule,
+                self._store,
+                ids.next,
+                self._submit,
+                time.time,
+                lambda: self._signer,
+            ),
+            tls=make_submitter(settings, settings.tls_report) if settings.tls_report.send else None,
+            dmarc=make_submitter(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
+            note=log.notice,
+            warn=log.warning,
+            failure=log.failure,
+        )
+        self._forwarding = make_forwarding(path, settings)
+        reporter = Reporter(
+            settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
+        )
+        contexts = make_client_contexts(path, settings)
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -157,14 +191,21 @@ class Server:
                 patience=DeliveryPatience(),
                 credentials=make_credentials(path, settings),
                 tls=make_tls_rules(settings),
-                contexts=make_client_contexts(path, settings),
+                contexts=contexts,
                 signer=lambda: self._signer,
             ),
-            reporter=Reporter(settings.hostname, routes, schedule, self._store, ids.next, self._report_signer),
+            reporter=reporter,
             schedule=schedule,
             log=Deliveries(log, self._ledger),
             maildirs=state / "maildir",
             limits=DeliveryLimits(),
+        )
+        self._visits = Visits(
+            self._deliverer,
+            hostname=settings.hostname,
+            extensions=ALL,
+            patience=DeliveryPatience(),
+            signer=lambda: self._signer,
         )
         self._house = House(
             resolver=self._resolver,
@@ -176,11 +217,18 @@ class Server:
             holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
             submit=self._deliverer.submit,
+            expanded=reporter.expanded,
             hasten=self._deliverer.hasten,
             throttle=Throttle(),
             look=self._deliverer.look,
             clock=time.time,
+            report_dmarc=self._reporting.report_dmarc,
+            visits=self._visits,
         )
+        # What providers bring comes in as through a listener that nobody can connect to.
+        self._fetched = Relay(make_fetched_front(settings), self._house, loop)
+        means = Means(settings.hostname, self._resolver, ALL, contexts, DeliveryPatience(), self._fetched, log)
+        self._fetchers = [Fetcher(source, means) for source in make_sources(path, settings)]
         self._pepper = pepper_in(state / "pepper")
         self._threads = Threads()
         self._guard = Guard(make_guard_limits(settings), loop.time)
@@ -192,15 +240,19 @@ class Server:
         try:
             desk = self._desk(self._settings)
             for number, listener in enumerate(self._settings.listener):
-                front = make_front(self._settings, number, self._certificates, desk, self._signer)
+                front = make_front(self._settings, number, self._certificates, desk, self._signer, self._forwarding)
                 relay = Relay(front, self._house, self._loop)
                 sockets = await listen([parse_bind(bind) for bind in listener.bind], relay.connection)
                 self._listening.append(_Listening(relay, sockets))
+            self._listening.append(_Listening(self._fetched, []))
             await self._control.open()
         except OSError:
             await self.close(grace=0)
             raise
         self._deliverer.start()
+        self._reporting.start()
+        for fetcher in self._fetchers:
+            fetcher.start()
         self._tick()
         binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
         self._log.notice(f"Purport is ready on {binds}")
@@ -208,6 +260,8 @@ class Server:
     async def close(self, grace: float = GRACE) -> None:
         """Stop listening, let running transactions end for `grace` seconds, keep what is queued."""
         self._log.notice("stopping")
+        for fetcher in self._fetchers:
+            await fetcher.stop()
         for listening in self._listening:
             for socket in listening.sockets:
                 socket.close()
@@ -217,8 +271,11 @@ class Server:
             await asyncio.sleep(0.02)
         for listening in self._listening:
             listening.relay.break_off()
+        await self._reporting.stop()
+        await self._visits.close(max(1.0, end - self._loop.time()))
         await self._deliverer.stop(max(1.0, end - self._loop.time()))
         await self._control.close()
+        await self._reporting.close()
         await self._store.close()
         self._threads.close()
         if self._ticker is not None:
@@ -234,7 +291,17 @@ class Server:
         Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials")
+            fixed = (
+                "hostname",
+                "state_dir",
+                "dns",
+                "queue",
+                "relay",
+                "credentials",
+                "fetch",
+                "tls_report",
+                "dmarc_report",
+            )
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:
@@ -242,15 +309,19 @@ class Server:
             certificates = make_certificates(self._path, settings)
             desk = self._desk(settings)
             signer = load_signer(self._path, settings)
+            forwarding = make_forwarding(self._path, settings)
             fronts = [
-                make_front(settings, number, certificates, desk, signer) for number in range(len(settings.listener))
+                make_front(settings, number, certificates, desk, signer, forwarding)
+                for number in range(len(settings.listener))
             ]
+            fronts.append(make_fetched_front(settings))
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return
         self._settings = settings
         self._certificates = certificates
         self._signer = signer
+        self._forwarding = forwarding
         self._guard.limits = make_guard_limits(settings)
         self._house.admission.limit(settings.limits.connections, settings.limits.connections_per_client)
         self._ledger.retention_days = settings.ledger.retention_days
@@ -258,17 +329,29 @@ class Server:
             listening.relay.front = front
         self._log.notice("the settings were read again")
 
+    def _submit(self, message: QueuedMessage) -> None:
+        """Deliver a message of our own."""
+        self._deliverer.submit(message)
+
     def _report_signer(self) -> Signer:
         """What signs our reports, by the settings of now."""
         return self._signer if self._settings.dkim_sign.reports else NO_SIGNER
 
+    def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
+        """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
+        return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
+
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""
         authenticator = make_authenticator(self._path, settings, self._threads, self._pepper, self._log.warning)
-        return LoginDesk(authenticator, self._guard, self._log)
+        return LoginDesk(authenticator, self._guard, self._log, settings.hostname)
 
     async def _asked(self, request: Request) -> Response:
         """What a tool asked over the control socket."""
+        if request.command == "report":
+            return await self._report(request)
+        if request.command == "fetch":
+            return await self._fetch(request.argument)
         if request.command != "refresh":
             return Response(False, f"no such command: {request.command}")
         try:
@@ -276,6 +359,22 @@ class Server:
         except NotStored as error:
             return Response(False, str(error))
         return Response(True)
+
+    async def _report(self, request: Request) -> Response:
+        """Send a report that an operator asked for."""
+        try:
+            told = await self._reporting.send(request.kind, day.parse(request.day), request.domain)
+        except (LookupError, ValueError, sqlite3.Error) as error:
+            return Response(False, str(error))
+        return Response(told.startswith("sent"), told)
+
+    async def _fetch(self, name: str) -> Response:
+        """Fetch now from the provider of this name, or from all."""
+        chosen = [fetcher for fetcher in self._fetchers if name in ("", fetcher.source.name)]
+        if not chosen:
+            return Response(False, f"no [[fetch]] has the host {name}" if name else "there is no [[fetch]]")
+        fetched = await asyncio.gather(*(fetcher.fetch() for fetcher in chosen))
+        return Response(all(one.ok for one in fetched), "\n".join(map(str, fetched)))
 
     def _tick(self) -> None:
         for listening in self._listening:

@@ -125,6 +125,16 @@ class MailLog:
         user = f", sasl_username={escaped(name)}" if name else ""
         self._write(self._smtpd, f"warning: {client}: SASL {mechanism} authentication failed: {escaped(reason)}{user}")
 
+    def forwarded(
+        self, queue_id: str, copy_id: str, forwarder: Mailbox, reverse_path: ReversePath, *, recipients: int
+    ) -> None:
+        """A message goes on, as one with an id and an envelope of its own."""
+        self._write(
+            self._smtpd,
+            f"{queue_id}: forwarded as {copy_id}, orig_to={path(forwarder)}, from={path(reverse_path)}, "
+            f"nrcpt={recipients} (queue active)",
+        )
+
     # The client's side
 
     def attempted(
@@ -132,6 +142,7 @@ class MailLog:
         queue_id: str,
         forward_path: Mailbox,
         *,
+        forwarder: Mailbox | None = None,
         host: str,
         delay: float,
         status: str,
@@ -139,11 +150,13 @@ class MailLog:
         reply: str,
         tls: str = "",
     ) -> None:
-        """What became of one recipient; `outcome` is `sent`, `deferred` or `bounced`, `delay` seconds since arrival."""
+        """What became of one recipient; `outcome` is `sent`, `deferred` or `bounced`, `delay` seconds since arrival.
+        `forwarder` is the mailbox whose mail it was."""
+        original = "" if forwarder is None else f", orig_to={path(forwarder)}"
         protected = f"tls={tls.partition(' ')[0]}, " if tls else ""
         self._write(
             self._smtp,
-            f"{queue_id}: to={path(forward_path)}, relay={escaped(host) or 'none'}, delay={delay:.2g}, "
+            f"{queue_id}: to={path(forward_path)}{original}, relay={escaped(host) or 'none'}, delay={delay:.2g}, "
             f"{protected}dsn={status}, status={outcome} ({escaped(reply)})",
         )
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.config.check import EVERYBODY, local_part_of
-from purport.config.load import SettingsError
+from purport.config.load import SettingsError, state_folder
+from purport.config.odmr import provider_of
 from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Settings
+from purport.config.schema import Domain, Listener, ReportTable, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver, read_zone
+from purport.forwarding.aliases import address_in
+from purport.forwarding.expansion import Forwards
+from purport.forwarding.srs import Srs
 from purport.ledger.record import policy as recorded_policy
-from purport.mail.address import normal_local_part
-from purport.mail.domain import a_label_form
+from purport.mail.address import Mailbox, normal_local_part, parse_mailbox
+from purport.mail.domain import a_label_form, normal_domain
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
 from purport.net.resolver import Resolver
 from purport.net.tls import problem_of
 from purport.policy.dmarc import DmarcPolicy
+from purport.policy.on_demand import Customer
 from purport.policy.ownership import ALWAYS, Owners, Ownership
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy
@@ -33,10 +43,17 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.reporting.submitter import Submitter
+from purport.service.alias_files import WrongAliases, aliases_in
+from purport.service.fetch import Source
+from purport.service.forwarding import ForwardDesk
 from purport.service.holding import HoldingLimits
 from purport.service.login import LoginDesk
+from purport.service.lookup_command import LookupCommand
 from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
+from purport.smtp.extensions.atrn import BESIDE as BESIDE_ATRN
+from purport.smtp.extensions.atrn import EXTENSION as ATRN
 from purport.smtp.extensions.submitter import EXTENSION as SUBMITTER
 from purport.smtp.sasl.credentials import Credentials
 from purport.smtp.sasl.keys import read_keys
@@ -50,6 +67,8 @@ from purport.users.tokens import Tokens, TokenSettings
 
 OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
+SRS_SECRET_OCTETS: Final = 24  # of chance, as text: more than the hash that it keys can show
+
 
 def make_resolver(path: Path, settings: Settings) -> Resolver | StaticResolver:
     """Who answers questions. Raises ValueError or OSError for a zone file that is none."""
@@ -59,14 +78,9 @@ def make_resolver(path: Path, settings: Settings) -> Resolver | StaticResolver:
     return Resolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries)
 
 
-def make_policy(settings: Settings) -> Policy:
-    """What is asked of a transaction."""
-    domains: dict[str, frozenset[str] | None] = {settings.hostname.lower(): OUR_MAILBOXES}
-    for domain in settings.domain:
-        mailboxes = domain.mailboxes
-        domains[a_label_form(domain.name).lower()] = (
-            None if mailboxes is None else frozenset(normal_local_part(local_part_of(name)) for name in mailboxes)
-        )
+def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
+    """What is asked of a transaction; `forwards`: mailboxes besides those of the settings, whose mail goes on."""
+    domains = mailboxes_of(settings, forwards)
     submitter = settings.submitter
     return Policy(
         settings.hostname,
@@ -84,7 +98,94 @@ def make_policy(settings: Settings) -> Policy:
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
+        trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
     )
+
+
+def mailboxes_of(settings: Settings, forwards: Forwards | None = None) -> dict[str, frozenset[str] | None]:
+    """The mailboxes of each domain that we receive for; None where every local part exists."""
+    domains: dict[str, frozenset[str] | None] = {settings.hostname.lower(): OUR_MAILBOXES}
+    for domain in settings.domain:
+        name, mailboxes = a_label_form(domain.name).lower(), domain.mailboxes
+        forwarded = frozenset[str]() if forwards is None else frozenset(forwards.entries.get(name, ()))
+        domains[name] = (
+            None
+            if mailboxes is None
+            else forwarded.union(normal_local_part(local_part_of(mailbox)) for mailbox in mailboxes)
+        )
+    return domains
+
+
+def make_forwards(path: Path, settings: Settings) -> Forwards:
+    """Where mail goes on to, by the settings and the alias files. Raises SettingsError."""
+    entries: dict[str, dict[str, tuple[Mailbox, ...]]] = {}
+    for domain in settings.domain:
+        names: dict[str, tuple[Mailbox, ...]] = {}
+        if domain.aliases:
+            try:
+                names |= aliases_in(path.parent / domain.aliases)
+            except WrongAliases as error:
+                raise SettingsError(str(path), 0, f"domain {domain.name}: aliases", str(error)) from error
+        for name, targets in domain.forwards.items():
+            names[normal_local_part(local_part_of(name))] = tuple([address_in(target) for target in targets])
+        if names:
+            entries[a_label_form(domain.name).lower()] = names
+    asked = frozenset(a_label_form(domain.name).lower() for domain in settings.domain if domain.forward_command)
+    return Forwards(frozenset(mailboxes_of(settings)), entries, asked)
+
+
+def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
+    """What listeners know about mail that goes on; None where none does. Raises SettingsError."""
+    forwards = make_forwards(path, settings)
+    table = settings.forwarding
+    if not forwards.entries and not forwards.asked and not table.srs_secret_file:
+        return None
+    return ForwardDesk(
+        hostname=settings.hostname,
+        forwards=forwards,
+        srs=Srs(srs_secrets(path, settings), table.srs_separator, table.srs_days, table.srs_hash_length),
+        ours=forwards.ours,
+        srs_domain=table.srs_domain.lower(),
+        repair=table.repair,
+        commands={
+            a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)
+            for domain in settings.domain
+            if domain.forward_command
+        },
+        exists=existing(settings, forwards),
+    )
+
+
+def existing(settings: Settings, forwards: Forwards) -> Callable[[Mailbox], bool]:
+    """Whether a mailbox of ours exists."""
+    mailboxes = mailboxes_of(settings, forwards)
+
+    def exists(mailbox: Mailbox) -> bool:
+        names = mailboxes.get(normal_domain(mailbox.domain), frozenset())
+        return names is None or normal_local_part(mailbox.local_part) in names | {"postmaster"}
+
+    return exists
+
+
+def srs_secrets(path: Path, settings: Settings) -> tuple[bytes, ...]:
+    """The secrets of SRS addresses: those of the file that is named, else one of our own, made when it is first asked
+    for. Raises SettingsError."""
+    named = settings.forwarding.srs_secret_file
+    place = path.parent / named if named else state_folder(path, settings) / "srs-secret"
+    try:
+        if not named and not place.exists():
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(f"{secrets.token_urlsafe(SRS_SECRET_OCTETS)}\n")
+        found = tuple([line.strip() for line in place.read_bytes().splitlines() if line.strip()])
+    except OSError as error:
+        raise SettingsError(
+            str(path), 0, "forwarding.srs_secret_file", f"{place}: {error.strerror or error}"
+        ) from error
+    if not found:
+        raise SettingsError(str(path), 0, "forwarding.srs_secret_file", f"{place}: holds no secret")
+    return found
 
 
 def make_ownership(settings: Settings) -> Ownership:
@@ -161,6 +262,13 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         return ClientContexts(authorities)
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+
+
+def make_submitter(settings: Settings, table: ReportTable) -> Submitter:
+    """Who sends the reports that one table of the settings is about."""
+    contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
+    sender = parse_mailbox(table.from_) if table.from_ else contact
+    return Submitter(table.organization or settings.hostname, contact, sender)
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:
@@ -246,22 +354,26 @@ def make_front(
     certificates: Certificates | None = None,
     desk: LoginDesk | None = None,
     signer: Signer = NO_SIGNER,
+    forwarding: ForwardDesk | None = None,
 ) -> Front:
-    """What the connections of one listener share; `desk` is where they log in, `signer` has our keys."""
+    """What the connections of one listener share; `desk` is where they log in, `signer` has our keys, `forwarding` what
+    is known about mail that goes on."""
     limits = settings.limits
     listener = settings.listener[number]
     withheld = {keyword.upper() for keyword in listener.discard_ehlo_keywords}
     if not settings.submitter.offer:
         withheld.add(SUBMITTER.keyword)
     trusted = Networks(listener.xclient)
-    policy = make_policy(settings)
+    policy = make_policy(settings, None if forwarding is None else forwarding.forwards)
+    on_demand = (*BESIDE_ATRN, ATRN.keyword)
+    offered = [one for one in ALL if one.keyword in on_demand] if listener.service == "odmr" else ALL
     tls = None if listener.tls == "none" else certificates
-    if listener.service != "submission" and not listener.auth:
+    if listener.service not in ("submission", "odmr") and not listener.auth:
         desk = None
     return Front(
         profile=Profile(
             settings.hostname,
-            tuple(extension for extension in ALL if extension.keyword not in withheld),
+            tuple(extension for extension in offered if extension.keyword not in withheld),
             message_octets=limits.message_size,
             recipients=limits.recipients,
             errors=limits.errors,
@@ -291,8 +403,49 @@ def make_front(
         etrn=make_grants(settings),
         desk=desk,
         signer=signer if settings.dkim_sign.submission else NO_SIGNER,
+        forwarding=forwarding,
+        guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
         takes_mail=listener.takes_mail,
+        judged=listener.service == "lmtp",
+        customers=make_customers(settings),
     )
+
+
+def make_fetched_front(settings: Settings) -> Front:
+    """What the connections share over which providers give us our mail: each is a server of ours, as far as it brings
+    what is for us; there is nothing else that it may do."""
+    listener = Listener(bind=["fetch"], tls="none")
+    front = make_front(msgspec.structs.replace(settings, listener=[listener]), 0)
+    policy = dataclasses.replace(front.policy, relaying=dataclasses.replace(front.policy.relaying, networks=Networks()))
+    return dataclasses.replace(front, policy=policy, recorded=recorded_policy(policy), judged=True, etrn=())
+
+
+def make_customers(settings: Settings) -> tuple[Customer, ...]:
+    """Whose hosts may come for which domains' mail."""
+    return tuple(
+        Customer(saslprep(table.user), frozenset(map(normal_domain, table.domains)), table.seconds)
+        for table in settings.odmr
+    )
+
+
+def make_sources(path: Path, settings: Settings) -> tuple[Source, ...]:
+    """Where mail for us is fetched. Raises OSError and ValueError for a password's file that cannot be used."""
+    sources = []
+    for table in settings.fetch:
+        host, port = provider_of(table.host)
+        literal = f"[{host}]" if ":" in host else host
+        password = saslprep(secret_in(path, table.password_file))
+        sources.append(
+            Source(
+                table.host,
+                f"smtp:{literal}:{port}",
+                Credentials(saslprep(table.user), password, without_tls=table.auth_without_tls),
+                tuple(a_label_form(domain).lower() for domain in table.domains),
+                table.every,
+                Level[table.tls.upper()],
+            )
+        )
+    return tuple(sources)
 
 
 def make_grants(settings: Settings) -> tuple[Grant, ...]:

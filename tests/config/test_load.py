@@ -100,7 +100,8 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         # Types, words and limits
         (
             f"{SMALL}service = 'mxx'",
-            'purport.toml:4: listener[0].service: "mxx" is none of "lmtp", "mx", "submission"; did you mean "mx"?',
+            'purport.toml:4: listener[0].service: "mxx" is none of "lmtp", "mx", "odmr", "submission"; '
+            'did you mean "mx"?',
         ),
         (
             f"{SMALL}[submitter]\n\ncheck_pra = 'allways'\n",
@@ -160,7 +161,7 @@ def test_settings_do_not_change_once_they_are_read() -> None:
         (
             f'{SMALL}[[domain]]\nname = "a.example"\ndeliver = "maildr"',
             'purport.toml:6: domain[0].deliver: "maildr" is none of '
-            '"maildir", '
+            '"maildir", "odmr", '
             '"smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx"',
         ),
         (

@@ -24,7 +24,7 @@ KEYS = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$" + "A" * 43 + "=:" + "A" * 
         ('[[user]]\nname = "a"\naddresses = ["b"]', "user[0].addresses[0]: 'b' is no address"),
         ('[[user]]\nname = "a"\naddresses = ["@b c"]', "user[0].addresses[0]: '@b c' is no address"),
         ('service = "submission"\ndiscard_ehlo_keywords = ["AUTH"]', "a submission cannot do without AUTH"),
-        ('[auth]\nmechanisms = ["CRAM-MD5"]', "auth.mechanisms[0]: 'CRAM-MD5' is none of ours; one of SCRAM"),
+        ('[auth]\nmechanisms = ["DIGEST-MD5"]', "auth.mechanisms[0]: 'DIGEST-MD5' is none of ours; one of SCRAM"),
         ("[auth]\nmax_delay = 0.5", "auth.max_delay: is less than delay"),
         ('[oauth]\njwks = "a"\nintrospection = "https://b.example"', "oauth.introspection: either jwks or"),
         ('[oauth]\njwks = "http://a.example/keys"', "oauth.jwks: 'http://a.example/keys' is no https address"),

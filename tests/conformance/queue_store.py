@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
@@ -79,6 +80,33 @@ class QueueStoreSuite:
             assert b"".join(message.body.pieces(1000)) == octets(size)
             whole = message.body.octets()
             assert whole == octets(size) or (whole is None and size > 262_144)
+
+    @scenario
+    async def test_messages_of_one_step_may_share_their_body(self, place: Place, queue: Queue) -> None:
+        sent: list[QueuedMessage] = []
+        for size in SIZES:
+            first = queue.message("bob", body=octets(size))
+            copies = [replace(queue.message(name), body=first.body) for name in ("carol", "dave")]
+            await queue.accept_all(first, *copies)
+            sent += [first, *copies]
+        queue = Queue(await place.open())
+        found = await queue.claim()
+        assert [envelope(message) for message in found] == [envelope(message) for message in sent]
+        for number, message in enumerate(found):  # each of them may be the last
+            assert b"".join(message.body.pieces()) == octets(SIZES[number // 3])
+            await queue.record(relayed(message))
+        assert await Queue(await place.open()).claim(NOW + 9e9) == []
+
+    @scenario
+    async def test_of_the_messages_of_one_step_none_enters_alone(self, place: Place, queue: Queue) -> None:
+        for size in (100, 100_000, 400_000):
+            there = await queue.accept(queue.message(body=octets(size)))
+            first = queue.message(body=octets(size))
+            twin = replace(queue.message(), body=first.body, queue_id=there.queue_id)
+            with pytest.raises(Exception, match=r"already|UNIQUE"):
+                await queue.accept_all(first, twin)
+            assert first.queue_id not in names(place.operator())
+            await queue.record(relayed(there))
 
     @scenario
     async def test_addresses_of_every_shape_come_back(self, place: Place, queue: Queue) -> None:
@@ -474,3 +502,54 @@ class QueueStoreSuite:
             mails["waits"].queue_id,
             mails["due"].queue_id,
         }
+
+    @scenario
+    async def test_what_waits_for_its_host_is_leased_when_the_host_comes(self, place: Place, queue: Queue) -> None:
+        """RFC 2645: whatever its time, but not what is leased, held, or released later."""
+        hops = ("odmr:company.com.example", "odmr:sub.company.com.example")
+
+        def message(*next_hops: str, held: bool = False, release_at: float = 0.0) -> QueuedMessage:
+            made = queue.message(*(["bob"] * len(next_hops)), held=held, release_at=release_at)
+            for recipient, next_hop in zip(made.recipients, next_hops, strict=True):
+                recipient.next_hop = next_hop
+            return made
+
+        first, both, other, fresh, held, later = [
+            await queue.accept(one)
+            for one in (
+                message(hops[0]),
+                message(hops[1], "mx:elsewhere.example", hops[0]),
+                message("odmr:other.example"),
+                message(hops[0]),
+                message(hops[0], held=True),
+                message(hops[0], release_at=NOW + 60),
+            )
+        ]
+        waits = NOW + 14_400
+        await queue.record(
+            deferred(first, waits), deferred(both, waits), deferred(both, waits, 1), deferred(both, waits, 2)
+        )
+        await queue.record(deferred(other, waits))
+        store = queue.store
+        assert await store.waiting(NOW, hops, 10) == [first.queue_id, both.queue_id]
+        assert await store.waiting(NOW, hops[:1], 1) == [first.queue_id]
+        assert await store.waiting(NOW, hops, 10, after=first.queue_id) == [both.queue_id]
+        assert await store.waiting(NOW + 60, hops, 10, after=both.queue_id) == [later.queue_id]
+        names_now = names(place.operator())
+        assert names_now[first.queue_id] is names_now[other.queue_id] is QueueName.WAITING
+        assert names_now[both.queue_id] is QueueName.DEFERRED  # somebody else's mail is among it
+        assert (names_now[held.queue_id], names_now[later.queue_id]) == (QueueName.HOLD, QueueName.SCHEDULED)
+        every = [one.queue_id for one in (fresh, both, first, held, later, other)]
+        leased = await store.lease(NOW, every, hops)
+        assert [one.queue_id for one in leased] == [both.queue_id, first.queue_id]
+        assert [one.number for one in leased[0].recipients] == [0, 2]
+        assert [one.others for one in leased] == [True, False]
+        assert [one.last_reply for one in leased[0].recipients] == ["450 4.2.0 Later"] * 2
+        assert await store.lease(NOW, every, hops) == []
+        assert await store.waiting(NOW, hops, 10) == []
+        back = [Outcome(both.queue_id, number, "returned", "", "", waits) for number in (0, 2)]
+        await queue.record(*back, relayed(first))
+        assert await store.waiting(NOW, hops, 10) == [both.queue_id]
+        assert await queue.store.hasten(NOW, {"company.com.example"}) == (1, frozenset({"mx:elsewhere.example"}))
+        queue = Queue(await place.open())
+        assert await queue.store.waiting(NOW, hops, 10) == [both.queue_id, fresh.queue_id]

@@ -138,6 +138,22 @@ def test_acknowledged_messages_are_due_again(tmp_path: Path, state: str) -> None
     assert bodies(tmp_path) == 2
 
 
+def test_s2_messages_of_one_step_are_not_there_before_all_of_them_are(tmp_path: Path) -> None:
+    said = crashed_before_commit("forwarding", tmp_path, "forwarding")
+    assert len(said["ids"]) == 3
+    assert bodies(tmp_path) == 1
+    assert found(tmp_path) == []
+    assert bodies(tmp_path) == 0
+
+
+def test_s3_messages_of_one_step_are_all_there(tmp_path: Path) -> None:
+    said = crashed("forwarded", tmp_path)
+    assert len(said["acknowledged"]) == 9
+    assert ids(found(tmp_path)) == sorted(said["acknowledged"])
+    assert ids(found(tmp_path)) == sorted(said["acknowledged"]), "and again: reading changes nothing"
+    assert bodies(tmp_path) == 2
+
+
 def test_s3_scheduled_messages_wait_on_and_are_due_at_their_time(tmp_path: Path) -> None:
     said = crashed("scheduled", tmp_path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from purport.authentication.dmarc.author import Author
 from purport.authentication.dmarc.result import DmarcResult

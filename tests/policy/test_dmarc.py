@@ -32,6 +32,7 @@ ZONE = StaticResolver(
     }
 )
 POLICY, TAG, DEFER = DmarcPolicy(), DmarcPolicy("tag"), DmarcPolicy(on_temperror="defer")
+QUARANTINE = DmarcPolicy("quarantine")
 SEALER = Override("mailing_list", "lists.example", "ARC seal, dmarc=pass there")
 EVIL = "evil.example"
 
@@ -74,6 +75,13 @@ def test_no_policy_changes_nothing() -> None:
 def test_a_tag_is_all_that_is_done_where_the_settings_say_so() -> None:
     for author in ("reject.example", "quarantine.example", b"From: a@x.example\r\nFrom: b@y.example\r\n"):
         assert outcome(TAG, author) == ("tag", "", "none")
+
+
+def test_what_is_to_be_rejected_is_quarantined_where_the_settings_say_so() -> None:
+    """RFC 9989 section 7.4."""
+    assert outcome(QUARANTINE, "reject.example") == ("tag", "", "quarantine")
+    assert outcome(QUARANTINE, "none.example") == ("tag", "", "none")
+    assert outcome(QUARANTINE, b"From: a@x.example\r\nFrom: b@y.example\r\n")[0] == "refuse"
 
 
 def test_without_an_answer_the_client_comes_again_where_the_settings_say_so() -> None:
@@ -173,7 +181,7 @@ def test_from_what_is_recorded_the_same_comes_out(
     read = msgspec.json.decode(msgspec.json.encode(kept), type=RecordedDmarc)
     again = authentication_again(read)
     assert [(one.domain, one.result) for one in again.dkim] == [(one.domain, one.result) for one in dkim]
-    for policy in (POLICY, TAG, DEFER):
+    for policy in (POLICY, TAG, DEFER, QUARANTINE):
         before, after = may_come(policy, result, override), may_come(policy, again.dmarc, override_again(read))
         assert (before[0].outcome, before[1] and before[1].code) == (after[0].outcome, after[1] and after[1].code)
         assert disposition(policy, result, override) == disposition(policy, again.dmarc, override_again(read))

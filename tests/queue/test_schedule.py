@@ -87,3 +87,22 @@ def test_a_time_to_deliver_by_has_an_attempt_before_it_and_one_at_its_end(
 ) -> None:
     """RFC 2852: a tenth of the time before, or a minute."""
     assert Schedule().next_attempt(1, ARRIVED, ARRIVED + age, 0.0, deliver_by=ARRIVED + by_time) == ARRIVED + due
+
+
+@pytest.mark.parametrize(
+    ("after", "warned", "deliver_by", "look"),
+    [
+        (60, False, None, 14_401),
+        (60, True, None, 5 * DAY),
+        (14_401, False, None, 5 * DAY),
+        (60, False, 600, 600),
+        (700, False, 600, 14_401),
+        (5 * DAY, False, None, None),
+    ],
+)
+def test_what_waits_for_its_host_is_looked_at_when_there_is_something_to_tell(
+    after: float, warned: bool, deliver_by: float | None, look: float | None
+) -> None:
+    by = None if deliver_by is None else ARRIVED + deliver_by
+    found = Schedule().next_look(ARRIVED, ARRIVED + after, warned=warned, deliver_by=by)
+    assert found == (None if look is None else ARRIVED + look)

@@ -70,6 +70,7 @@ class House:
         store: QueueStore | None = None,
         limits: Limits | None = None,
         settings: PoolSettings | None = None,
+        domains: dict[str, str] | None = None,
     ) -> None:
         self.now = NOW
         self.server = server
@@ -78,7 +79,9 @@ class House:
         self.maildirs = folder / "maildir"
         self.ids = QueueIds(clock=lambda: self.now)
         schedule = Schedule()
-        self.routes = Routes(HOSTNAME, {"company.com.example": "maildir"}, f"smtp:127.0.0.1:{server.port}")
+        self.routes = Routes(
+            HOSTNAME, {"company.com.example": "maildir"} | (domains or {}), f"smtp:127.0.0.1:{server.port}"
+        )
         self.pool = Pool(
             hostname=HOSTNAME,
             resolver=StaticResolver({}),

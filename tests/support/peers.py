@@ -17,6 +17,7 @@ EXIM = UNPACKED / "exim/usr/sbin/exim4"
 OPENSMTPD = UNPACKED / "opensmtpd/usr/sbin/smtpd"
 SENDMAIL = UNPACKED / "sendmail/usr/libexec/sendmail/sendmail"
 CYRUS = UNPACKED / "cyrus/usr/sbin/cyrmaster"
+POSTSRSD = UNPACKED / "postsrsd/usr/sbin/postsrsd"
 HAPROXY = UNPACKED / "haproxy/usr/sbin/haproxy"
 NGINX = UNPACKED / "nginx/usr/sbin/nginx"
 NODE_MODULES = UNPACKED / "npm/node_modules"
@@ -29,6 +30,7 @@ PLACES: dict[str, Path] = {
     "opensmtpd": OPENSMTPD,
     "sendmail": SENDMAIL,
     "cyrus": CYRUS,
+    "postsrsd": POSTSRSD,
     "haproxy": HAPROXY,
     "nginx": NGINX,
     "nodemailer": NODE_MODULES / "nodemailer",

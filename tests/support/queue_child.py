@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from purport.queue.sqlite import SqliteStore
@@ -94,6 +95,30 @@ async def acknowledged(queue: Queue) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def forwarded(queue: Queue) -> None:
+    """S3, of messages that entered together and share their bodies: the 250 was sent."""
+    sent: list[QueuedMessage] = []
+    for message in messages(queue):
+        together = [message, *(replace(queue.message(name), body=message.body) for name in ("carol", "dave"))]
+        await queue.accept_all(*together)
+        sent += together
+    tell(sent, acknowledged=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def forwarding(queue: Queue) -> None:
+    """S2, of messages that are to enter together: their body is safe, their rows are not."""
+    first = queue.message(body=octets(400_000))
+    sent = [first, *(replace(queue.message(name), body=first.body) for name in ("carol", "dave"))]
+    tell(sent, acknowledged=False)
+    await line_from_parent()
+    queue.store.accept_all(sent, die)
+    while queue.store._staging:  # type: ignore[attr-defined]
+        await asyncio.sleep(0.001)
+    print("forwarding", flush=True)
+    await forever()
+
+
 async def scheduled(queue: Queue) -> None:
     """S3, of messages that are to be sent later: the 250 was sent."""
     sent = [await queue.accept(queue.message(body=octets(size), release_at=NOW + 3600)) for size in SIZES]
@@ -149,7 +174,10 @@ async def done(queue: Queue) -> None:
 
 STATES: dict[str, Callable[[Queue], Awaitable[None]]] = {
     state.__name__: state
-    for state in (spooling, synced, committed, acknowledged, scheduled, leased, recorded, recording, reported, done)
+    for state in (
+        *(spooling, synced, committed, acknowledged, forwarded, forwarding, scheduled),
+        *(leased, recorded, recording, reported, done),
+    )
 }
 
 

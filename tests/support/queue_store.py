@@ -75,6 +75,10 @@ class Queue:
         await self._step(lambda done: self.store.accept(message, done))
         return message
 
+    async def accept_all(self, *messages: QueuedMessage) -> None:
+        """Store several in one step."""
+        await self._step(lambda done: self.store.accept_all(messages, done))
+
     async def record(self, *outcomes: Outcome, reports: Sequence[QueuedMessage] = ()) -> None:
         """Record outcomes."""
         await self._step(lambda done: self.store.record(outcomes, reports, done))

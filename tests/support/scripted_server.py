@@ -71,6 +71,10 @@ class ScriptedServer:
         self._scripts.append((beginning, deque(replies)))
         return self
 
+    def drop_scripts(self) -> None:
+        """Say yes to everything from now on."""
+        self._scripts.clear()
+
     async def __aenter__(self) -> ScriptedServer:
         first = self.tls if self.tls_first else None
         self._server = await asyncio.start_server(self._serve, self.address, self.port, ssl=first)

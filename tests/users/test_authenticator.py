@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from purport.smtp.sasl.exchange import KeysWanted, PasswordCheck, Question, TokenCheck
+from purport.smtp.sasl import cram_md5
+from purport.smtp.sasl.exchange import DigestCheck, KeysWanted, PasswordCheck, Question, TokenCheck
 from purport.smtp.sasl.keys import ScramKeys
-from purport.smtp.sasl.mechanisms import ALL, OAUTHBEARER, PLAIN, SCRAM, SCRAM_PLUS
+from purport.smtp.sasl.mechanisms import ALL, CRAM_MD5, LOGIN, OAUTHBEARER, PLAIN, SCRAM, SCRAM_PLUS
 from purport.users.authenticator import Authenticator
 from purport.users.dovecot import DovecotAuth
 from purport.users.file import User, read_users, write_users
@@ -32,13 +33,14 @@ def authenticator(
     hasher: Hasher = HASHER,
     pepper: bytes = b"pepper",
     warned: list[str] | None = None,
+    allowed: tuple[str, ...] | None = None,
 ) -> Authenticator:
     return Authenticator(
         users={user.name: user for user in users},
         file=file,
         dovecot=DovecotAuth(str(dovecot)) if dovecot else None,
         tokens=Tokens(TokenSettings(jwks="/nowhere"), lambda: 0.0) if tokens else None,
-        allowed=ALL[:-1],
+        allowed=tuple(name for name in ALL if name not in (CRAM_MD5, LOGIN)) if allowed is None else allowed,
         pepper=pepper,
         domain="company.com.example",
         hasher=hasher,
@@ -139,6 +141,21 @@ def test_scram_is_offered_where_it_works_for_everybody(tmp_path: Path) -> None:
     assert authenticator(User("alice", Secret(argon2=BOTH.argon2))).mechanisms == (PLAIN,)
     assert authenticator(dovecot=tmp_path / "auth").mechanisms == (PLAIN,)
     assert authenticator(tokens=True).mechanisms == (OAUTHBEARER,)
+
+
+def test_cram_md5_needs_every_password_in_clear(tmp_path: Path) -> None:
+    clear, only = User("alice", Secret("secret")), (CRAM_MD5,)
+    assert authenticator(clear, allowed=only).mechanisms == only
+    assert authenticator(clear, User("bob", BOTH), allowed=only).mechanisms == ()
+    assert authenticator(allowed=only).mechanisms == ()
+    assert authenticator(clear, dovecot=tmp_path / "auth", allowed=only).mechanisms == ()
+    known = authenticator(clear, User("bob", BOTH))
+    digest = cram_md5.digest("secret", b"<1@mx.example>")
+    assert ask(known, DigestCheck("alice", b"<1@mx.example>", digest)) == "alice"
+    assert ask(known, DigestCheck("alice", b"<2@mx.example>", digest)) is None
+    assert ask(known, DigestCheck("bob", b"<1@mx.example>", digest)) is None
+    pepper = cram_md5.digest(b"pepper".hex(), b"<1@mx.example>")
+    assert ask(known, DigestCheck("nobody", b"<1@mx.example>", pepper)) is None
 
 
 def test_dovecot_is_asked_about_all_others(tmp_path: Path) -> None:

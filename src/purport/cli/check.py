@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ def command(config: str | None) -> None:
         check_certificates(path, settings)
     check_dkim(path, settings)
     check_users(path, settings)
+    check_forwards(path, settings)
     count = len(settings.domain)
     binds = ", ".join(bind for listener in settings.listener for bind in listener.bind)
     click.echo(f"{path}: good: {settings.hostname}, {count} domain{'s' * (count != 1)}, listening on {binds}")
@@ -86,13 +88,14 @@ def check_zone(path: Path, settings: Settings) -> None:
 def check_users(path: Path, settings: Settings) -> None:
     """Whether the users file and the files of passwords can be read; and a word about secrets that others can read."""
     from purport.config.load import SettingsError
-    from purport.parts import make_credentials, secret_in
+    from purport.parts import make_credentials, make_sources, secret_in
     from purport.users.file import read_users
 
     file = path.parent / settings.users.file if settings.users.file else None
     try:
         users = {} if file is None else read_users(file)
         make_credentials(path, settings)
+        make_sources(path, settings)
         secret_in(path, settings.oauth.client_secret_file)
     except (OSError, ValueError) as error:
         told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -101,10 +104,42 @@ def check_users(path: Path, settings: Settings) -> None:
         warn(f"{file}: others can read the hashes of the users' passwords", f"chmod 600 {file}")
     if others_read(path) and (keys := secrets_in_clear(settings)):
         warn(f"{path}: others can read {', '.join(keys)}", f"chmod 600 {path}, or keep hashes with `purport user add`")
-    submission = any(listener.service == "submission" for listener in settings.listener)
+    services = [listener.service for listener in settings.listener if listener.service in ("submission", "odmr")]
     elsewhere = settings.users.dovecot or settings.oauth.jwks or settings.oauth.introspection
-    if submission and not (users or settings.user or elsewhere):
-        warn(f"{path}: nobody can log in to the submission service", "add somebody with `purport user add`")
+    if services and not (users or settings.user or elsewhere):
+        warn(f"{path}: nobody can log in to the {services[0]} service", "add somebody with `purport user add`")
+
+
+def check_forwards(path: Path, settings: Settings) -> None:
+    """Whether the alias files can be used, and the secrets read; and what goes to mailboxes that there are none of."""
+    from purport.config.load import SettingsError
+    from purport.mail.domain import normal_domain
+    from purport.parts import existing, make_forwards, srs_secrets
+
+    try:
+        forwards = make_forwards(path, settings)
+        if settings.forwarding.srs_secret_file:
+            srs_secrets(path, settings)
+    except SettingsError as error:
+        raise Failure(str(error), EX_CONFIG) from error
+    exists = existing(settings, forwards)
+    for domain, names in forwards.entries.items():
+        for name, targets in names.items():
+            for target in targets:
+                place = target if target.domain else type(target)(target.local_part, domain)
+                if normal_domain(place.domain) in forwards.ours and not exists(place):
+                    warn(f"{path}: mail of {name}@{domain} goes to {place}, which is no mailbox", "it will bounce")
+    secret = settings.forwarding.srs_secret_file
+    if secret and others_read(path.parent / secret):
+        warn(f"{path.parent / secret}: others can read the secrets of SRS", f"chmod 600 {path.parent / secret}")
+    check_commands(path, settings)
+
+
+def check_commands(path: Path, settings: Settings) -> None:
+    """Whether the programs that are asked about mailboxes are there."""
+    for domain in settings.domain:
+        if domain.forward_command and not os.access(domain.forward_command[0], os.X_OK):
+            warn(f"{path}: {domain.forward_command[0]} is no program", f"mail for {domain.name} will have to wait")
 
 
 def secrets_in_clear(settings: Settings) -> list[str]:

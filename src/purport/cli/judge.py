@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from purport.cli.exits import (
+    EX_CONFIG,
     EX_TEMPFAIL,
+    Failure,
     config_option,
     forward_path_of,
     ip_option,
@@ -23,6 +25,7 @@ from purport.cli.exits import (
 
 if TYPE_CHECKING:
     from purport.config.schema import Settings
+    from purport.forwarding.expansion import Forwards
     from purport.mail.address import Mailbox
     from purport.policy.policy import Policy
 
@@ -92,7 +95,18 @@ def _policy(settings: tuple[Path, Settings] | None, forward_paths: list[Mailbox]
     from purport.policy.relaying import Relaying
 
     if settings is not None:
-        return make_policy(settings[1])
+        return make_policy(settings[1], forwards_of(*settings))
     click.echo("note: no settings file, so the defaults hold, and every recipient is taken for ours", err=True)
     ours = Relaying({normal_domain(path.domain): None for path in forward_paths})
     return Policy("localhost", relaying=ours)
+
+
+def forwards_of(path: Path, settings: Settings) -> Forwards:
+    """Where mail goes on to. Raises Failure."""
+    from purport.config.load import SettingsError
+    from purport.parts import make_forwards
+
+    try:
+        return make_forwards(path, settings)
+    except SettingsError as error:
+        raise Failure(str(error), EX_CONFIG) from error

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "config": "describe the settings",
     "user": "add, delete or list users who may log in, change or check their passwords",
     "queue": "list, show, hold, release, retry or delete messages in the queue",
+    "report": "list, show or send the daily reports to other domains",
     "explain": "why a message was accepted or refused, and what became of it",
     "ledger": "whether the records of transactions are those that were written",
     "judge": "what would be decided about a message, and why",
@@ -28,6 +29,7 @@ COMMANDS: Final = {
     "arc": "who passed a message on, and what each of them found (RFC 8617)",
     "dkim": "make keys, sign and verify messages (RFC 6376)",
     "etrn": "ask a server to send what waits for a domain (RFC 1985)",
+    "odmr": "fetch now what waits for us at providers (RFC 2645)",
     "send": "send one message, naming its submitter where the server offers SUBMITTER",
 }
 

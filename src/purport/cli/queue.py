@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from purport.cli.control import NoServer, ask
 from purport.cli.exits import (
     EX_NOINPUT,
     EX_TEMPFAIL,
@@ -81,12 +81,13 @@ def as_object(entry: Entry) -> dict[str, object]:
         ],
         **({"priority": entry.priority} if entry.priority else {}),
         **({"release_time": int(entry.release_at)} if entry.release_at else {}),
+        **({"forwarded_for": entry.forwarder} if entry.forwarder else {}),
     }
 
 
 def _show_entries(entries: Iterable[Entry]) -> None:
     """As `mailq` has it: a * behind the id of a message that is being delivered, a ! behind that of a held one; a +
-    behind that of one that waits for its release."""
+    behind that of one that waits for its release, a ~ behind that of one whose host comes for it."""
     count = size = 0
     for entry in entries:
         if not count:
@@ -98,12 +99,14 @@ def _show_entries(entries: Iterable[Entry]) -> None:
 
 
 def _show_entry(entry: Entry) -> None:
-    mark = {"active": "*", "hold": "!", "scheduled": "+"}.get(entry.queue_name.value, " ")
+    mark = {"active": "*", "hold": "!", "scheduled": "+", "waiting": "~"}.get(entry.queue_name.value, " ")
     click.echo(
         f"{entry.queue_id}{mark} {entry.message_size:8} {_moment(entry.arrival_time)}  {safe(entry.sender) or '<>'}"
     )
     if entry.release_at:
         click.echo(f"{'':{INDENT}}(to be released at {_moment(entry.release_at)} UTC)")
+    if entry.forwarder:
+        click.echo(f"{'':{INDENT}}(forwarded for {safe(entry.forwarder)})")
     if entry.priority:
         click.echo(f"{'':{INDENT}}(priority {entry.priority})")
     for one in entry.recipients:
@@ -265,16 +268,12 @@ def _reading() -> Iterator[None]:
 
 def _tell_server(state: Path) -> None:
     """Have a running server look at the queue; without one there is nobody to tell."""
-    with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(CONTROL_SECONDS)
-        try:
-            control.connect(str(state / "control"))
-            control.sendall(b'{"command": "refresh"}\n')
-            answer = json.loads(control.makefile("rb").readline() or b"{}")
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except (OSError, ValueError) as error:
-            click.echo(f"note: the server could not be told: {error}", err=True)
-            return
+    try:
+        answer = ask(state, {"command": "refresh"}, CONTROL_SECONDS)
+    except NoServer:
+        return
+    except (OSError, ValueError) as error:
+        click.echo(f"note: the server could not be told: {error}", err=True)
+        return
     if not answer.get("ok"):
         click.echo(f"note: the server says: {safe(str(answer.get('text', '')))}", err=True)

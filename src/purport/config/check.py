@@ -6,16 +6,18 @@ import ipaddress
 import re
 from typing import Final
 
+from purport.config.forwards import check_forwards
 from purport.config.lines import Path
 from purport.config.logins import check_logins
+from purport.config.odmr import check_odmr
+from purport.config.places import is_host, is_port, parse_bind
 from purport.config.schema import Settings
 from purport.config.wrong import Wrong
-from purport.mail.address import parse_forward_path
+from purport.mail.address import parse_forward_path, parse_mailbox
 from purport.mail.domain import a_label_form, is_domain_name
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.etrn import QUEUE
 
-BIND: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 ROUTES: Final = ("smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx")
 FIXED: Final = re.compile(r"(?:smtps?|lmtp):(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 SOCKET: Final = re.compile(r"lmtp:unix:/[!-~]+")
@@ -23,19 +25,6 @@ EVERYBODY: Final = "*"  # in a table by local parts: all that are not named
 
 SMTP_PORT: Final = 25
 PROCESSES: Final = 1  # one process serves all listeners
-
-
-def parse_bind(text: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:25` or `[::1]:25`. Raises ValueError."""
-    found = BIND.fullmatch(text)
-    if found is None or not _is_port(found["port"]):
-        raise ValueError("not HOST:PORT")
-    host: str = found["ipv6"] or found["host"]
-    if found["ipv6"] is not None:
-        ipaddress.IPv6Address(host)
-    elif not _is_host(host):
-        raise ValueError("not HOST:PORT")
-    return host, int(found["port"])
 
 
 def check(settings: Settings) -> None:
@@ -61,7 +50,13 @@ def check(settings: Settings) -> None:
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
+    for name, reports in (("tls_report", settings.tls_report), ("dmarc_report", settings.dmarc_report)):
+        _check_address((name, "contact"), reports.contact)
+        _check_address((name, "from"), reports.from_)
+    _check_names(("dmarc", "trusted_sealers"), settings.dmarc.trusted_sealers)
     check_logins(settings)
+    check_forwards(settings)
+    check_odmr(settings)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 
@@ -93,7 +88,7 @@ def _check_domains(settings: Settings) -> None:
             raise Wrong(where, f"{_quoted(domain.name)} is domain[{seen[name]}] already")
         seen[name] = number
         _check_mailboxes(("domain", number, "mailboxes"), domain.mailboxes or [])
-        _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", *ROUTES))
+        _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", "odmr", *ROUTES))
         _check_owners(("domain", number, "since"), [name for name in domain.since if name != EVERYBODY])
 
 
@@ -103,6 +98,19 @@ def _check_names(path: Path, domains: list[str]) -> None:
             a_label_form(domain)
         except ValueError as error:
             raise Wrong((*path, number), f"{_quoted(domain)} is no domain name") from error
+
+
+def _check_address(path: Path, address: str) -> None:
+    """An address that reports name: in ASCII, as every receiver has to understand it; or none."""
+    if not address:
+        return
+    try:
+        mailbox = parse_mailbox(address)
+        usable = is_domain_name(mailbox.domain)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Wrong(path, f"{_quoted(address)} is no address", 'such as "postmaster@example.com"')
 
 
 def _check_owners(path: Path, mailboxes: list[str]) -> None:
@@ -139,7 +147,7 @@ def _check_listeners(settings: Settings) -> None:
             try:
                 found = parse_bind(bind)
             except ValueError as error:
-                hint = f'such as "[::]:{bind[2:]}"' if bind[:2] == "*:" and _is_port(bind[2:]) else 'such as "[::]:25"'
+                hint = f'such as "[::]:{bind[2:]}"' if bind[:2] == "*:" and is_port(bind[2:]) else 'such as "[::]:25"'
                 raise Wrong(where, f"{_quoted(bind)} is not HOST:PORT", hint) from error
             if listener.service == "lmtp" and found[1] == SMTP_PORT:  # RFC 2033 section 5
                 raise Wrong(where, "LMTP is not spoken on port 25", "such as 24")
@@ -166,13 +174,13 @@ def _check_route(path: Path, route: str, forms: tuple[str, ...]) -> None:
     if (route in forms and ":" not in route) or SOCKET.fullmatch(route) is not None:
         return
     found = FIXED.fullmatch(route)
-    if found is None or not _is_port(found["port"]) or not _is_next_hop(found["literal"], found["host"]):
+    if found is None or not is_port(found["port"]) or not _is_next_hop(found["literal"], found["host"]):
         raise Wrong(path, f"{_quoted(route)} is none of " + ", ".join(f'"{form}"' for form in forms))
 
 
 def _is_next_hop(literal: str | None, host: str | None) -> bool:
     if literal is None:
-        return _is_host(host or "")
+        return is_host(host or "")
     try:
         ipaddress.ip_address(literal.lower().removeprefix("ipv6:"))
     except ValueError:
@@ -187,21 +195,6 @@ def _check_networks(path: Path, networks: list[str]) -> None:
         except ValueError as error:
             right = 'such as "192.0.2.0/24" or "2001:db8::/32"'
             raise Wrong((*path, number), f"{_quoted(network)} is no network", right) from error
-
-
-def _is_host(text: str) -> bool:
-    """Whether it is a host name or an IPv4 address; four numbers are an address or a mistake."""
-    if re.fullmatch(r"[0-9.]+", text):
-        try:
-            ipaddress.IPv4Address(text)
-        except ValueError:
-            return False
-        return True
-    return is_domain_name(text)
-
-
-def _is_port(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536
 
 
 def _quoted(text: str) -> str:

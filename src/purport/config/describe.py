@@ -26,12 +26,17 @@ GIVEN: Final = {
     "dkim.domain": "company.com.example",
     "dkim.selector": "s1",
     "dkim.key": "s1.company.com.example.pem",
+    "odmr.user": "branch",
+    "fetch.host": "odmr.provider.example:366",
+    "fetch.user": "company",
+    "fetch.password_file": "odmr.password",
 }
 # Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
-COMMENTED: Final = frozenset(("certificate", "tls_policy", "dkim"))
+COMMENTED: Final = frozenset(("certificate", "tls_policy", "dkim", "odmr", "fetch"))
 # What the sample shows for a key that is left out by default.
 SHOWN: Final = {
     "domain.mailboxes": ["bob", "postmaster"],
+    "domain.forwards": {"carol": ["carol@elsewhere.example"]},
     "domain.since": {"bob": datetime(2024, 1, 1, tzinfo=UTC)},
     "domain.domain_since": datetime(2020, 1, 1, tzinfo=UTC),
     "user.password": "change me",

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from purport.config import lines
-from purport.config.check import check, parse_bind
+from purport.config.check import check
+from purport.config.places import parse_bind
 from purport.config.schema import Settings, fields_at, tables_with, words_at
 from purport.config.wrong import Wrong
 

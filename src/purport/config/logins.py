@@ -18,6 +18,7 @@ from purport.smtp.sasl.mechanisms import ALL
 from purport.smtp.sasl.saslprep import saslprep
 
 ARGON2: Final = "$argon2"
+NEEDS_AUTH: Final = {"submission": "a submission", "odmr": "on-demand mail relay"}
 
 
 def check_logins(settings: Settings) -> None:
@@ -36,8 +37,8 @@ def check_logins(settings: Settings) -> None:
 
 def _check_listener(path: Path, listener: Listener) -> None:
     withheld = {keyword.upper() for keyword in listener.discard_ehlo_keywords}
-    if listener.service == "submission" and AUTH.keyword in withheld:
-        raise Wrong((*path, "discard_ehlo_keywords"), "a submission cannot do without AUTH")
+    if listener.service in NEEDS_AUTH and AUTH.keyword in withheld:
+        raise Wrong((*path, "discard_ehlo_keywords"), f"{NEEDS_AUTH[listener.service]} cannot do without AUTH")
 
 
 def _check_users(settings: Settings) -> None:

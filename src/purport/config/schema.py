@@ -68,8 +68,28 @@ class Domain(Table, frozen=True):
     ] = None
     deliver: Annotated[
         str,
-        Meta(description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH" or "mx"'),
+        Meta(
+            description='"maildir", "smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx", or '
+            '"odmr": its mail waits until its host comes for it, see [[odmr]]'
+        ),
     ] = "maildir"
+    forwards: Annotated[
+        dict[str, Annotated[list[str], Meta(min_length=1)]],
+        Meta(
+            description="mailboxes whose mail goes on, by local part, and the addresses that it goes on to: one at "
+            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy"
+        ),
+    ] = {}
+    aliases: Annotated[
+        str, Meta(description="an alias file, such as /etc/aliases, that says the same; programs and files are errors")
+    ] = ""
+    forward_command: Annotated[
+        list[str],
+        Meta(
+            description="a program and its arguments, asked about every other mailbox: it reads an address from its "
+            "standard input and prints the addresses that its mail goes on to, one a line; none: it is not forwarded"
+        ),
+    ] = []
     since: Annotated[
         dict[str, Moment],
         Meta(
@@ -88,22 +108,32 @@ class Listener(Table, frozen=True):
 
     bind: Annotated[list[str], Meta(min_length=1, description="addresses as HOST:PORT or [HOST]:PORT")]
     service: Annotated[
-        Literal["mx", "submission", "lmtp"],
+        Literal["mx", "submission", "lmtp", "odmr"],
         Meta(
             description="what is spoken there: mx is SMTP between servers; submission takes mail of users who log in; "
-            "lmtp takes mail from servers of your own (RFC 2033)"
+            "lmtp takes mail from servers of your own (RFC 2033); odmr takes none, but gives what waits to hosts that "
+            "log in for it (RFC 2645), on port 366"
         ),
     ] = "mx"
     takes_mail: Annotated[
         bool, Meta(description="false: whoever comes hears 521, that this host takes no mail (RFC 7504), and is let go")
     ] = True
-    auth: Annotated[bool, Meta(description="offer AUTH to the clients of an mx too; a submission always does")] = False
+    auth: Annotated[
+        bool, Meta(description="offer AUTH to the clients of an mx too; a submission and an odmr always do")
+    ] = False
     auth_without_tls: Annotated[
         bool, Meta(description="let clients log in where TLS does not protect the connection: for tests, and behind it")
     ] = False
     xclient: Annotated[
         list[str], Meta(description="networks of clients whose XCLIENT is believed: gateways and tests")
     ] = []
+    guest: Annotated[
+        str,
+        Meta(
+            description="the address that is responsible for mail which clients send anywhere from here without a "
+            "login, as of a hotel's guests: it goes into a Resent-From field; empty: nobody is named"
+        ),
+    ] = ""
     tls: Annotated[
         Literal["offer", "require", "implicit", "none"],
         Meta(
@@ -155,7 +185,8 @@ class Auth(Table, frozen=True):
         list[str],
         Meta(
             description="what is offered where it can be: SCRAM where no Dovecot is asked and every user has keys for "
-            "it, OAUTHBEARER where [oauth] is set; LOGIN, for old clients, only where it is named here"
+            "it, OAUTHBEARER where [oauth] is set; for old clients, and only where they are named here, LOGIN, and "
+            "CRAM-MD5 where every user has a password in clear"
         ),
     ] = field(default_factory=lambda: ["SCRAM-SHA-256", "OAUTHBEARER", "PLAIN"])
     window: Annotated[Seconds, Meta(description="seconds after which failed logins are forgotten")] = 600.0
@@ -287,16 +318,24 @@ class Dmarc(Table, frozen=True):
     """What the domain of the author asks for (RFC 9989)."""
 
     on_fail: Annotated[
-        Literal["tag", "policy"],
+        Literal["tag", "quarantine", "policy"],
         Meta(
             description="policy: what that domain asks for: a message is refused, or goes into the folder Junk of a "
-            "Maildir; one without an author that can be read in one way is refused. tag: it comes in, and its "
+            "Maildir; one without an author that can be read in one way is refused. quarantine: the same, but instead "
+            "of being refused for a policy a message goes into Junk. tag: it comes in, and its "
             "Authentication-Results field says what was found"
         ),
     ] = "policy"
     on_temperror: Annotated[
         Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
     ] = "accept"
+    trusted_sealers: Annotated[
+        list[str],
+        Meta(
+            description="domains of mailing lists and forwarders: where one of them has sealed a message with ARC (RFC "
+            "8617) and saw DMARC pass, what the author's domain asks for is not done"
+        ),
+    ] = []
 
 
 class Limits(Table, frozen=True):
@@ -395,6 +434,35 @@ class Relay(Table, frozen=True):
     ] = False
 
 
+class Forwarding(Table, frozen=True):
+    """Mail that goes on to another address: who answers for it, and where its bounces go."""
+
+    repair: Annotated[
+        Literal["none", "resent", "srs", "both"],
+        Meta(
+            description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+        ),
+    ] = "resent"
+    srs_domain: Annotated[
+        str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
+    ] = ""
+    srs_secret_file: Annotated[
+        str,
+        Meta(
+            description="the secrets of SRS addresses, one a line, as PostSRSd keeps them: the first signs, all are "
+            "believed; empty: one is made in state_dir"
+        ),
+    ] = ""
+    srs_days: Annotated[
+        int, Meta(ge=1, le=500, description="days for which bounces find their way back by an SRS address")
+    ] = 21
+    srs_hash_length: Annotated[
+        int, Meta(ge=4, le=20, description="characters of its hash; fewer than these are not believed")
+    ] = 4
+    srs_separator: Annotated[Literal["=", "+", "-"], Meta(description="what stands behind SRS0 and SRS1")] = "="
+
+
 class TlsPolicy(Table, frozen=True):
     """What is asked of the connections for some domains, in place of `relay.tls`."""
 
@@ -411,6 +479,27 @@ class TlsPolicy(Table, frozen=True):
     ] = []
 
 
+class ReportTable(Table, frozen=True):
+    """What daily reports of all kinds have in common."""
+
+    send: Annotated[bool, Meta(description="count what there is to tell, and send it; false: neither")] = True
+    organization: Annotated[str, Meta(description="who reports; empty: the host name")] = ""
+    contact: Annotated[
+        str, Meta(description="the address for questions; its domain reports; empty: postmaster at the host name")
+    ] = ""
+    from_: Annotated[
+        str, Meta(description="the From of reports by mail, in a domain that mail is signed for; empty: contact")
+    ] = field(default="", name="from")
+
+
+class TlsReport(ReportTable, frozen=True):
+    """Daily reports about TLS to the domains that mail went to and that ask for them (TLSRPT, RFC 8460)."""
+
+
+class DmarcReport(ReportTable, frozen=True):
+    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
+
+
 class Etrn(Table, frozen=True):
     """Clients that may start the delivery of what waits for their domains (ETRN, RFC 1985)."""
 
@@ -418,6 +507,35 @@ class Etrn(Table, frozen=True):
     domains: Annotated[list[str], Meta(description="what they may ask for, all domains below these included")] = []
     queue: Annotated[str, Meta(description="a name for all of it: ETRN #NAME")] = ""
     seconds: Annotated[Seconds, Meta(description="seconds until a client may ask for the same again")] = 60.0
+
+
+class Odmr(Table, frozen=True):
+    """A user whose host comes for the mail of its domains (ATRN, RFC 2645), at a listener with `service = "odmr"`."""
+
+    user: Annotated[str, Meta(min_length=1, description="the name that the host logs in with")]
+    domains: Annotated[list[str], Meta(description='domains whose mail it gets, each a [[domain]] by "odmr"')] = []
+    seconds: Annotated[float, Meta(ge=0, le=YEAR, description="seconds until it may ask for the same again")] = 10.0
+
+
+class Fetch(Table, frozen=True):
+    """A provider where mail for our domains waits, and that sends it when we log in and ask for it (ATRN, RFC 2645)."""
+
+    host: Annotated[str, Meta(min_length=1, description="HOST or HOST:PORT; the usual port is 366")]
+    user: Annotated[str, Meta(min_length=1, description="our name there")]
+    password_file: Annotated[str, Meta(min_length=1, description="a file with our password there in its first line")]
+    domains: Annotated[
+        list[str], Meta(description="what to ask for, each a [[domain]]; empty: all that the provider has for us")
+    ] = []
+    every: Annotated[
+        float, Meta(ge=0, le=YEAR, description="seconds between two times; 0: only when `purport odmr` says so")
+    ] = 900.0
+    tls: Annotated[
+        Literal["none", "encrypt", "verify"],
+        Meta(description="verify: TLS with a look at the certificate; encrypt: with any; none: in clear"),
+    ] = "verify"
+    auth_without_tls: Annotated[
+        bool, Meta(description="send the password where TLS does not protect the connection")
+    ] = False
 
 
 class Ledger(Table, frozen=True):
@@ -457,8 +575,13 @@ class Settings(Table, frozen=True):
     priority: Priority = field(default_factory=Priority)
     future_release: FutureRelease = field(default_factory=FutureRelease)
     relay: Relay = field(default_factory=Relay)
+    forwarding: Forwarding = field(default_factory=Forwarding)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
+    tls_report: TlsReport = field(default_factory=TlsReport)
+    dmarc_report: DmarcReport = field(default_factory=DmarcReport)
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
+    odmr: Annotated[list[Odmr], Meta(description="users whose hosts come for the mail of their domains")] = []
+    fetch: Annotated[list[Fetch], Meta(description="providers that have mail for us")] = []
     ledger: Ledger = field(default_factory=Ledger)
 
 

@@ -9,7 +9,7 @@ and no timer of its own; the owner looks at its `deadline` now and then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
@@ -32,6 +32,7 @@ from purport.smtp.client import (
     Finished,
     GoAhead,
     Ready,
+    Reversed,
     Stage,
     Transaction,
 )
@@ -64,6 +65,7 @@ class Patience:
     data: float = 120.0
     block: float = 180.0  # for each piece of the mail data to leave
     end_of_data: float = 600.0
+    atrn: float = 660.0  # RFC 2645 section 5.2.1 asks for ten minutes at least
     quit: float = 5.0  # nothing depends on it
     idle: float = 5.0  # without a transaction, before QUIT
 
@@ -81,6 +83,7 @@ class Patience:
             Stage.MAIL_DATA: self.block,
             Stage.CHUNK: self.end_of_data,
             Stage.END_OF_DATA: self.end_of_data,
+            Stage.ATRN: self.atrn,
             Stage.QUIT: self.quit,
             None: self.idle,
         }
@@ -192,6 +195,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_pieces",
         "_protection",
+        "_reversed",
         "_session",
         "_stalled",
         "_transport",
@@ -237,6 +241,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._stalled = False  # the next piece waits for the reply to the one before
         self._answered = 0
+        self._reversed: Callable[[asyncio.Transport], None] | None = None  # who takes it once the roles are reversed
 
     # What the owner does
 
@@ -293,6 +298,14 @@ class Connection(asyncio.Protocol):
             self._session.quit()
             self._flush()
 
+    def reverse(self, domains: Sequence[str], taken: Callable[[asyncio.Transport], None]) -> None:
+        """Have the server send us what waits for these domains (RFC 2645), once it is ready. Where it does, `taken`
+        gets the transport and this connection is over; where it does not, the owner is told as of a host that is of
+        no use."""
+        self._reversed = taken
+        self.opened = False
+        self._session.reverse(domains)
+
     def expire(self) -> None:
         """The deadline has passed."""
         stage = self._session.waits_for
@@ -313,7 +326,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # uvloop's do not inherit from asyncio.Transport
         send_at_once(transport)
-        if self._session.secure:
+        if self._session.secure and self._protection is not None:
             self._begin_tls()
 
     def data_received(self, octets: bytes) -> None:
@@ -376,8 +389,18 @@ class Connection(asyncio.Protocol):
             self.opened = True
             self.limits = read_limits(self._session.offers.get(LIMITS.keyword))
             self._owner.opened(self)
+        elif isinstance(event, Reversed):
+            self._hand_over()
         elif not self.opened:
             self._owner.refused(self, event.stage, event.reply)
+
+    def _hand_over(self) -> None:
+        """The roles are reversed: what comes from now on is not ours to read."""
+        transport, self._transport = self._transport, None
+        assert transport is not None
+        assert self._reversed is not None
+        self._owner.closed(self)
+        self._reversed(transport)
 
     def _begin_tls(self) -> None:
         """Put TLS between us and the socket; until the handshake is made nothing is heard."""

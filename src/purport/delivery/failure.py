@@ -22,6 +22,7 @@ class Judgement(Enum):
     NEXT_HOST = "next host"
     DEFERRED = "deferred"
     FAILED = "failed"
+    RETURNED = "returned"  # there was no attempt: its lease is given back
 
 
 def judge(reply: Reply, stage: Stage, *, local: bool, more_hosts: bool) -> Judgement:

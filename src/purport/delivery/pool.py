@@ -23,12 +23,11 @@ from typing import Final, final
 
 from purport.authentication.dkim.signer import Signer, no_signer
 from purport.delivery.attempt import Answer, Connection, Job, Patience
-from purport.delivery.content import Content, converted
-from purport.delivery.failure import Judgement, judge, judge_host
+from purport.delivery.failure import Judgement, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
+from purport.delivery.settlement import convert, divided, settle_all, settle_transaction
 from purport.delivery.tls_policy import CLEAR, ENCRYPTED, NO_TLS_RULES, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
-from purport.mail.conversion import CannotConvert
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 from purport.net.client_tls import ClientContexts, Protection
@@ -305,28 +304,18 @@ class Pool:
         task.add_done_callback(self._converting.discard)
 
     async def _converted(self, destination: Destination, job: Job, host: str) -> None:
-        try:
-            async with self._one_conversion:  # the whole message is in memory meanwhile
-                trace, body = await asyncio.to_thread(converted, job.message, self._signer(), self.now())
-        except CannotConvert as refusal:
-            settle_all(job, Judgement.FAILED, Answer(refusal.reply, host, local=True))
-            return
-        except OSError as error:
-            given = reply(451, "4.3.0", f"Message cannot be read: {error.strerror}")
-            settle_all(job, Judgement.DEFERRED, Answer(given, host, local=True))
-            return
-        job.trace, job.body, job.content = trace, body, Content(body, eightbit=False)
-        if not self._closing:
+        async with self._one_conversion:  # the whole message is in memory meanwhile
+            converted = await convert(job, host, self._signer(), self.now())
+        if converted and not self._closing:
             destination = self._destinations.setdefault(destination.next_hop, destination)
             destination.append(job)
             self._serve(destination)
 
     def _divide(self, destination: Destination, job: Job, fitting: Sequence[QueuedRecipient]) -> Job:
         """The part of a job that fits into a transaction; the rest is the next in the queue."""
-        chosen = {recipient.number for recipient in fitting}
-        rest = [recipient for recipient in job.recipients if recipient.number not in chosen]
-        destination.give_back(job.part(rest))
-        return job.part(fitting)
+        part, rest = divided(job, fitting)
+        destination.give_back(rest)
+        return part
 
     def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
         """A transaction is finished: some recipients are settled, some may be tried at another host."""
@@ -335,35 +324,9 @@ class Pool:
             job.restarts += 1
             self._where[connection].give_back(job)
             return  # served once this connection is gone
-        again: list[QueuedRecipient] = []
         tried = job.tried | {connection.host}
         more_hosts = len(tried) < self._settings.hosts and not connection.hosts <= tried and not self._closing
-        transcript: str | None = None
-        settled = zip(job.recipients, transaction.replies, transaction.stages, strict=True)
-        for number, (recipient, given, stage) in enumerate(settled):
-            assert given is not None  # the session settles everyone before it says that a transaction is finished
-            local = transaction.local or number in transaction.unsendable
-            judgement = judge(given, stage, local=local, more_hosts=more_hosts)
-            if judgement is Judgement.RELAYED:
-                if connection.delivers and not connection.reports:
-                    judgement = Judgement.DELIVERED
-                taken = Answer(
-                    given,
-                    connection.label,
-                    reports=connection.reports,
-                    keeps_time=connection.keeps_time,
-                    tls=connection.tls,
-                )
-                job.settle(recipient, judgement, taken)
-                continue
-            if transcript is None:
-                transcript = connection.transcript(transaction)
-            answer = Answer(given, connection.label, transcript, local, tls=connection.tls)
-            if judgement is Judgement.NEXT_HOST:
-                job.held[recipient.number] = answer
-                again.append(recipient)
-            else:
-                job.settle(recipient, judgement, answer)
+        again = settle_transaction(connection, job, transaction, more_hosts=more_hosts)
         if again:
             job.recipients = again
             job.tried = tried
@@ -617,9 +580,3 @@ def is_told(refused: Refused, before: Refused) -> bool:
     if judge_host(before.reply, before.stage) is not Judgement.DEFERRED:
         return True
     return refused.stage is not Stage.CONNECT or before.stage is Stage.CONNECT
-
-
-def settle_all(job: Job, judgement: Judgement, answer: Answer) -> None:
-    """`answer` for those who have heard nothing; what a host said to somebody before goes first."""
-    for recipient in job.recipients:
-        job.settle(recipient, judgement, job.held.get(recipient.number, answer))

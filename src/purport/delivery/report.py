@@ -10,15 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from purport.authentication.dkim.body import hash_body
-from purport.authentication.dkim.sign import FORM
-from purport.authentication.dkim.signer import Signer, no_signer
+from purport.authentication.dkim.signer import Signer, no_signer, signatures
 from purport.delivery.deadline import deadline_of
 from purport.delivery.route import Routes
 from purport.mail.address import NULL, Mailbox
 from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, mailer_daemon, report
 from purport.mail.envelope import NO_PARAMETERS
-from purport.mail.header import read_header
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
@@ -26,6 +23,7 @@ from purport.smtp.extensions.dsn import ENVID, NOTIFY, ORCPT, RET, Notify, wants
 from purport.smtp.extensions.futurerelease import request as hold_request
 from purport.smtp.extensions.smtputf8 import INTERNATIONAL, is_international
 
+EXPANDED: Final = "2.0.0"
 WHOLE_LIMIT: Final = 51200  # octets of a message that is returned whole; of a larger one the header, as by Postfix
 
 EVENT_OF: Final[dict[Kind, Notify]] = {
@@ -54,6 +52,7 @@ class Reporter:
     store: QueueStore
     new_id: Callable[[], str]
     signer: Callable[[], Signer] = no_signer  # the one of now: keys may change while we run
+    returns_to: Callable[[Mailbox, float], Mailbox] = lambda reverse_path, _: reverse_path  # behind an SRS address
 
     def wanted(
         self, message: QueuedMessage, recipient: QueuedRecipient, action: Action, *, unasked: bool = False
@@ -74,9 +73,22 @@ class Reporter:
             kinds.setdefault(KIND_OF[fate.action], []).append(fate)
         return [Report(message.queue_id, kind, self._message(message, kind, kinds[kind], now)) for kind in kinds]
 
+    def expanded(
+        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], now: float
+    ) -> list[QueuedMessage]:
+        """The report, if one is wanted, that the mail of these recipients went on to several addresses (RFC 3461
+        section 5.2.7.3 (c)). Raises NotStored."""
+        fates = [
+            fate_of(recipient, "expanded", EXPANDED, "250 2.0.0 Its mail goes on to several addresses", "")
+            for recipient in recipients
+            if self.wanted(message, recipient, "expanded")
+        ]
+        return [report.message for report in self.reports(message, fates, now)]
+
     def _message(self, message: QueuedMessage, kind: Kind, fates: Sequence[Fate], now: float) -> QueuedMessage:
         reverse_path = message.reverse_path
         assert isinstance(reverse_path, Mailbox)  # else nothing is wanted
+        reverse_path = self.returns_to(reverse_path, now)
         report_id = self.new_id()
         parameters = message.parameters
         # RFC 3461 section 6.2: the whole message is for reports of failure alone.
@@ -101,21 +113,13 @@ class Reporter:
             now,
             NULL,
             NO_PARAMETERS if reverse_path.local_part.isascii() else INTERNATIONAL,
-            self._signatures(octets, now),
+            # Of our own domain: they make a report a receipt that can be shown to others (RFC 6376).
+            signatures(self.signer(), mailer_daemon(self.hostname), octets, now),
             self.store.body(spool),
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
             expires_at=self.schedule.expires_at(now),
             priority=message.priority,  # RFC 6710 section 4.6
         )
-
-    def _signatures(self, octets: bytes, now: float) -> bytes:
-        """Signatures of our own domain, which make a report a receipt that can be shown to others (RFC 6376)."""
-        signer = self.signer()
-        if not signer:
-            return b""
-        header = read_header(octets)
-        hashes = hash_body((octets[header.length :],), FORM)
-        return signer.fields(mailer_daemon(self.hostname), header, hashes, now)
 
 
 def fate_of(

@@ -5,6 +5,7 @@ almamater.edu.example  ->  mx:almamater.edu.example
 elsewhere.example  ->  smtp:relay.example.net:25
 bank.example  ->  smtps:relay.example.net:465
 lists.example  ->  lmtp:unix:/run/dovecot/lmtp
+branch.example  ->  odmr:branch.example, to wait until its host asks for it (RFC 2645)
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from purport.dns.lookup import Evaluation, Question, Status
 from purport.dns.mx import MailHost, NoMailHosts, Shuffle, mail_hosts
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
+from purport.queue.store import ON_DEMAND
 
 MAILDIR: Final = "maildir"
 JUNK: Final = "maildir:Junk"  # where mail in quarantine goes; not for settings
 MAILDIRS: Final = (MAILDIR, JUNK)
+FAIL: Final = "fail:"  # in place of a next hop: the recipient fails with the reply behind it
+ODMR: Final = ON_DEMAND.removesuffix(":")  # what a domain is delivered by whose host comes for its mail
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 
@@ -35,7 +39,7 @@ class Routes:
     """The next hop of every domain, as the settings say it.
 
     `domains` (A-labels, lower case) and `relay`, for all others, hold `maildir`, `smtp:HOST:PORT`, `smtps:HOST:PORT`,
-    `lmtp:HOST:PORT`, `lmtp:unix:PATH` or `mx`.
+    `lmtp:HOST:PORT`, `lmtp:unix:PATH`, `odmr` or `mx`.
     """
 
     hostname: str
@@ -43,10 +47,10 @@ class Routes:
     relay: str = "mx"
 
     def next_hop(self, domain: str) -> str:
-        """What the settings say, or `mx:DOMAIN`: recipients with the same one share transactions."""
+        """What the settings say, or `mx:DOMAIN` or `odmr:DOMAIN`: recipients with the same one share transactions."""
         domain = normal_domain(domain)
         route = self.domains.get(domain, self.relay)
-        return f"mx:{domain}" if route == "mx" else route
+        return f"{route}:{domain}" if route in ("mx", ODMR) else route
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ class Target:
     tls_first: bool = False  # TLS is spoken from the first octet (RFC 8314)
     lmtp: bool = False  # LMTP is spoken (RFC 2033)
     socket: str = ""  # the path of a socket on this machine, in place of an address
+
+
+def on_demand(domain: str) -> str:
+    """The next hop of a domain, as `normal_domain` gives it, whose host comes for its mail."""
+    return f"{ON_DEMAND}{domain}"
 
 
 class Unroutable(Exception):
@@ -75,11 +84,23 @@ def quarantined(next_hop: str) -> str:
     return JUNK if next_hop == MAILDIR else next_hop
 
 
+def failing(reply: Reply) -> str:
+    """In place of the next hop of a recipient that was accepted with others and cannot be reached: its sender is told
+    as of any other failure."""
+    return f"{FAIL}{reply}"
+
+
+def failure_of(next_hop: str) -> Reply:
+    """The reply that stands in place of a next hop."""
+    code, status, text = next_hop.removeprefix(FAIL).split(" ", 2)
+    return reply(int(code), status, text)
+
+
 def valid_route(route: str) -> bool:
     """Whether `route` is something that `Routes` may hold."""
     found = FIXED.fullmatch(route)
     if found is None:
-        return route in (MAILDIR, "mx") or SOCKET.fullmatch(route) is not None
+        return route in (MAILDIR, ODMR, "mx") or SOCKET.fullmatch(route) is not None
     return 0 < int(found["port"]) < 65536
 
 

@@ -13,7 +13,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ from purport.delivery.failure import Judgement, status_of
 from purport.delivery.maildir import JUNK_FOLDER, Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
 from purport.delivery.report import Report, Reporter, fate_of
-from purport.delivery.route import JUNK, MAILDIRS
+from purport.delivery.route import FAIL, JUNK, MAILDIRS, failure_of
 from purport.mail.dsn import Action, Fate
 from purport.mail.reply import Reply, reply
 from purport.queue.schedule import LOWEST, Schedule, rank
-from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore
+from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore, is_on_demand
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ DELIVERED: Final = reply(250, "2.0.0", "delivered to maildir")
 FULL: Final = "4.2.2"  # RFC 3463 section 3.3: mailbox full
 EXPIRED: Final = "4.4.7"  # RFC 3463 section 3.5: delivery time expired
 RETURNED: Final = "5.4.7"  # the same, by the time that the sender set (RFC 2852 section 4.1.3)
+NO_ANSWER: Final = "4.4.1"  # RFC 3463 section 3.5: the host does not answer
+WAITING: Final = "Waits for its host to come for it"
 RECIPIENTS: Final = 100  # of one transaction: what every server takes (RFC 5321 section 4.5.3.1.8)
 BATCH: Final = 256  # messages that share the syncs of their Maildirs
 THREADS: Final = 2  # that wait for the disk: one for Maildirs, one for bodies that are read
@@ -169,26 +171,45 @@ class Deliverer:
     def submit(self, message: QueuedMessage) -> None:
         """Deliver a message that is in the store and leased to us. Where there is no room it goes back."""
         octets = message.body.octets()
-        size = 0 if octets is None else len(octets)
-        if self._stopping or not self._has_room(size, message.priority):
-            self._full = True
-            self._urgent = self._urgent or message.priority > 0
-            now = self._clock()
-            self._outcomes += [
-                Outcome(message.queue_id, recipient.number, "returned", "", "", now) for recipient in message.recipients
-            ]
-            self._record_soon()
+        current = self._begin(message, octets)
+        if current is None:
             return
-        self._messages += 1
-        self._octets += size
-        current = Round(self, message, size, rank(self._clock(), message.priority))
-        if octets is not None:
-            current.content = in_memory(message, octets)
-            self._send(current)
-        elif all(recipient.next_hop in MAILDIRS for recipient in message.recipients):
+        if octets is not None or all(recipient.next_hop in MAILDIRS for recipient in message.recipients):
             self._send(current)
         else:
             self._in_thread(partial(on_disk, message.trace, message.body), partial(self._read, current))
+
+    async def waiting(self, next_hops: Collection[str], limit: int, after: str | None = None) -> list[str]:
+        """Queue ids of what waits for hosts that come for it, the oldest first, younger than `after`. Raises
+        NotStored."""
+        return await self._store.waiting(self._clock(), next_hops, limit, after)
+
+    async def collect(self, queue_ids: Sequence[str], next_hops: Collection[str]) -> list[Job]:
+        """What of these messages waits for a host that has come for it, as jobs for the connection to it; each of their
+        recipients is to be settled. Raises NotStored."""
+        jobs: list[Job] = []
+        for message in await self._store.lease(self._clock(), queue_ids, next_hops):
+            octets = message.body.octets()
+            current = self._begin(message, octets)
+            if current is None:
+                continue
+            if octets is None:
+                try:
+                    read = partial(on_disk, message.trace, message.body)
+                    current.content = await self._loop.run_in_executor(self._executor, read)
+                except OSError as error:
+                    self._unreadable(current, error)
+                    continue
+            self._send(current, jobs.append)
+        return jobs
+
+    def obeys_field(self, domain: str) -> bool:
+        """Whether the servers of a domain are known to obey Require-Recipient-Valid-Since."""
+        return self._pool.obeys_field(domain)
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock()
 
     def look(self, message: QueuedMessage) -> None:
         """A message was stored that is not leased to us: learn when it is due."""
@@ -239,48 +260,92 @@ class Deliverer:
 
     # A round
 
+    def _begin(self, message: QueuedMessage, octets: bytes | None) -> Round | None:
+        """A round for a leased message; None where there is no room, and it goes back."""
+        size = 0 if octets is None else len(octets)
+        if self._stopping or not self._has_room(size, message.priority):
+            self._full = True
+            self._urgent = self._urgent or message.priority > 0
+            now = self._clock()
+            self._outcomes += [
+                Outcome(message.queue_id, recipient.number, "returned", "", "", now) for recipient in message.recipients
+            ]
+            self._record_soon()
+            return None
+        self._messages += 1
+        self._octets += size
+        current = Round(self, message, size, rank(self._clock(), message.priority))
+        if octets is not None:
+            current.content = in_memory(message, octets)
+        return current
+
     def _read(self, current: Round, reading: asyncio.Future[Content]) -> None:
         error = reading.exception()
         if error is None:
             current.content = reading.result()
             self._send(current)
-            return
+        else:
+            self._unreadable(current, error)
+
+    def _unreadable(self, current: Round, error: BaseException) -> None:
+        """The disk does not give the body: nobody can have the message now."""
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         answer = Answer(reply(451, "4.3.0", f"Message cannot be read: {reason}"), local=True)
         for recipient in current.message.recipients:
             current.settle(recipient, Judgement.DEFERRED, answer)
 
-    def _send(self, current: Round) -> None:
-        """Every group of recipients on its way; none of a message that has to return by now."""
+    def _send(self, current: Round, come: Callable[[Job], None] | None = None) -> None:
+        """Every group of recipients on its way; none of a message that has to return by now. `come` takes what goes to
+        a host that has come for it."""
         recipients = current.message.recipients
         if current.deadline is not None and current.deadline.expired(self._clock()):
             for recipient in recipients:
                 current.settle(recipient, Judgement.FAILED, expired(recipient.last_reply))
             return
         if len(recipients) == 1:
-            self._send_group(current, recipients[0].next_hop, recipients)
+            self._send_group(current, recipients[0].next_hop, recipients, come)
             return
         groups: dict[str, list[QueuedRecipient]] = {}
         for recipient in recipients:
             groups.setdefault(recipient.next_hop, []).append(recipient)
         for next_hop, group in groups.items():
             for begin in range(0, len(group), RECIPIENTS):
-                self._send_group(current, next_hop, group[begin : begin + RECIPIENTS])
+                self._send_group(current, next_hop, group[begin : begin + RECIPIENTS], come)
 
-    def _send_group(self, current: Round, next_hop: str, recipients: Sequence[QueuedRecipient]) -> None:
+    def _send_group(
+        self,
+        current: Round,
+        next_hop: str,
+        recipients: Sequence[QueuedRecipient],
+        come: Callable[[Job], None] | None,
+    ) -> None:
         if next_hop in MAILDIRS:
             self._drops += [(current, recipient) for recipient in recipients]
             if current.message.priority:
                 self._ranked = True
             self._drop_batch()
+        elif next_hop.startswith(FAIL):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.FAILED, Answer(failure_of(next_hop), local=True))
+        elif come is None and is_on_demand(next_hop):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.DEFERRED, waiting(recipient.last_reply))
         else:
             assert current.content is not None  # read before
-            self._pool.deliver(Job(current.message, recipients, next_hop, current.content, current.settle))
+            job = Job(current.message, recipients, next_hop, current.content, current.settle)
+            (come or self._pool.deliver)(job)
 
     def settled(self, current: Round, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
         """One recipient of a round has its outcome."""
         now = self._clock()
         message = current.message
+        if judgement is Judgement.RETURNED:
+            self._outcomes.append(
+                Outcome(message.queue_id, recipient.number, "returned", "", "", due_at=recipient.due_at)
+            )
+            current.deferred = True
+            self._settle_one(current, now)
+            return
         status = status_of(answer.reply)
         said = str(answer.reply)
         outcome = Outcome(
@@ -293,7 +358,9 @@ class Deliverer:
             tls=answer.tls,
         )
         if judgement is Judgement.DEFERRED:
-            due_at = current.due_at or self._due_at(current, recipient, now)
+            on_demand = is_on_demand(recipient.next_hop)
+            shared = 0.0 if on_demand else current.due_at
+            due_at = shared or self._due_at(current, recipient, now)
             if current.deadline is not None and current.deadline.expired(now):
                 answer, judgement = expired(said), Judgement.FAILED
                 status, said = status_of(answer.reply), str(answer.reply)
@@ -302,7 +369,8 @@ class Deliverer:
                 judgement, status, said = Judgement.FAILED, EXPIRED, f"Delivery time expired; at last: {said}"
                 outcome.action, outcome.reply = "failed", said
             else:
-                outcome.due_at = current.due_at = due_at
+                outcome.due_at = due_at
+                current.due_at = shared if on_demand else due_at
                 current.deferred = True
                 self._urgent = self._urgent or message.priority > 0
         self._log.attempted(message, recipient, outcome, status, now)
@@ -312,7 +380,10 @@ class Deliverer:
             current.told.append((outcome, fates))
         else:
             self._outcomes.append(outcome)
-            self._record_soon()
+        self._settle_one(current, now)
+
+    def _settle_one(self, current: Round, now: float) -> None:
+        self._record_soon()
         current.left -= 1
         if not current.left:
             self._finish(current, now)
@@ -376,7 +447,11 @@ class Deliverer:
         return fate_of(recipient, "delayed", status, said, host, retry_until=until)
 
     def _due_at(self, current: Round, recipient: QueuedRecipient, now: float) -> float | None:
+        """When to try again, or for what waits for its host when there will be something to tell; None: never."""
         deliver_by = None if current.deadline is None else current.deadline.at
+        if is_on_demand(recipient.next_hop):
+            released_at = current.message.released_at
+            return self._schedule.next_look(released_at, now, warned=recipient.warned, deliver_by=deliver_by)
         return self._schedule.next_attempt(
             recipient.attempts + 1,
             current.message.released_at,
@@ -400,7 +475,7 @@ class Deliverer:
                 self._retract(current, now)
             self._outcomes += [outcome for outcome, _ in current.told]
             self._record_soon()
-        if not current.deferred:
+        if not (current.deferred or message.others):
             self._finished.append(message.queue_id)
         if self._full and self._roomy:
             self._full = False
@@ -560,6 +635,16 @@ class Deliverer:
         self._threads.add(future)
         future.add_done_callback(self._threads.discard)
         future.add_done_callback(done)
+
+
+def waiting(last: str) -> Answer:
+    """What is said of a recipient whose host has not come for its mail; `last` is what it met last."""
+    given = reply(450, NO_ANSWER, WAITING)
+    if last and not last.startswith(str(given)):
+        given = reply(450, NO_ANSWER, f"{WAITING}; at last: {last}")
+    elif last:
+        given = reply(450, NO_ANSWER, last.removeprefix(f"450 {NO_ANSWER} "))
+    return Answer(given, local=True)
 
 
 def expired(last: str) -> Answer:

@@ -43,6 +43,7 @@ ADVICE: Final = {
     "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "
     "signed as it is, or write in its own name.",
     "one-author": "The client must send exactly one From field, with addresses that every reader understands alike.",
+    "forwarding-loop": "The mailbox forwards to an address whose mail comes back to it: change one of the two.",
     "hops": "The message goes round in circles: look at its Received fields.",
 }
 
@@ -82,7 +83,12 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     if record.pra is not None:
         yield f"  PRA        {_pra(record.pra)}"
     for recipient in record.recipients:
-        yield f"  recipient  <{recipient.address}>" + (f": {recipient.reply}" if recipient.reply else "")
+        back = f", named as <{recipient.named}>" if recipient.named else ""
+        yield f"  recipient  <{recipient.address}>{back}" + (f": {recipient.reply}" if recipient.reply else "")
+    for forward in record.forwards:
+        yield f"  {forward.id} forwarded for {forward.forwarder} from <{forward.reverse_path}>"
+        for address in forward.recipients:
+            yield f"             to <{address}>"
     if record.message_id:
         yield f"  message    {record.message_id}, {record.size} octets"
     yield "rules, in the order they were asked"
@@ -136,6 +142,9 @@ def _proved(found: RecordedDmarc) -> Iterator[str]:
             yield f"  {identifier} is aligned with {found.domain}"
     if found.tag is not None:
         yield f"  {found.tag}={found.requested} applies; what is asked for: {found.disposition}"
+    if found.chain is not None:
+        sealers = ", ".join(found.chain.sealers) or "nobody who can be told"
+        yield f"ARC chain of {sealers}: {found.chain.result}" + f": {found.chain.problem}" * bool(found.chain.problem)
     if found.override is not None:
         yield f"  not applied: {found.override.by} vouches ({found.override.type}) {found.override.reason}".rstrip()
 

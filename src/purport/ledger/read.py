@@ -25,7 +25,21 @@ class Entry:
 
 
 def by_id(folder: Path, queue_id: str) -> Entry | None:
-    """The entry with this id."""
+    """The entry with this id, or of the transaction that a message with this id was made of to go on; with what became
+    of all of its messages."""
+    record, deliveries = _with_id(folder, queue_id)
+    if record is None:
+        return None
+    others = {record.id, *(forward.id for forward in record.forwards)} - {queue_id}
+    for other in others:
+        deliveries += _with_id(folder, other)[1]
+    if others:
+        deliveries.sort(key=lambda delivery: delivery.time)
+    return Entry(record, tuple(deliveries))
+
+
+def _with_id(folder: Path, queue_id: str) -> tuple[Record | None, list[Delivery]]:
+    """The record that has or holds this id, and what became of the message with it."""
     needle = b'{"id":' + msgspec.json.encode(queue_id) + b","
     record: Record | None = None
     deliveries: list[Delivery] = []
@@ -36,7 +50,7 @@ def by_id(folder: Path, queue_id: str) -> Entry | None:
                 record = found
             elif found is not None:
                 deliveries.append(found.delivery)
-    return None if record is None else Entry(record, tuple(deliveries))
+    return record, deliveries
 
 
 def by_message_id(folder: Path, message_id: str) -> list[Entry]:

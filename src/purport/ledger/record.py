@@ -88,10 +88,22 @@ class RecordedPolicy(msgspec.Struct, frozen=True):
 
 
 class RecordedRecipient(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One RCPT: the forward-path, and the reply where it was refused."""
+    """One RCPT: the forward-path, and the reply where it was refused. `named` is the forward-path as the client said
+    it, where it leads back to another address (SRS)."""
 
     address: str
     reply: str = ""
+    named: str = ""
+
+
+class RecordedForward(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message that goes on for a mailbox of ours: its id in the queue, and its envelope. The id comes first, so that
+    whoever looks for it finds the record."""
+
+    id: str
+    forwarder: str
+    reverse_path: str
+    recipients: tuple[str, ...]
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,6 +135,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     pra_check: Check | None = None
     dmarc: RecordedDmarc | None = None
     fault: str = ""
+    forwards: tuple[RecordedForward, ...] = ()
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -252,6 +265,7 @@ def record(
     header: Header | None = None,
     message: MessageFacts | None = None,
     fault: str = "",
+    forwards: tuple[RecordedForward, ...] = (),
 ) -> Record:
     """The record of a transaction, from what was known of it."""
     fields = () if header is None else header_fields(header)
@@ -279,6 +293,7 @@ def record(
         None if message is None else check(message.sender_id),
         None if message is None else dmarc(message),
         fault,
+        forwards,
     )
 
 
@@ -287,4 +302,4 @@ def dmarc(message: MessageFacts) -> RecordedDmarc | None:
     found = message.authentication
     if found is None:
         return None
-    return recorded(found.dmarc, spf_identity(message.mail.spf), found.dkim, message.override)
+    return recorded(found.dmarc, spf_identity(message.mail.spf), found.dkim, message.override, found.arc)

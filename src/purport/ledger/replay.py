@@ -19,6 +19,7 @@ from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision
 from purport.policy.dmarc import DmarcPolicy
 from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.forwarding import LOOPS
 from purport.policy.login import Login
 from purport.policy.ownership import RULE as OWNERSHIP
 from purport.policy.policy import Policy
@@ -53,7 +54,7 @@ def decide_again(record: Record) -> Again:
         rule, refusal = authorized(policy.submitter, facts)
         if refusal is not None:
             return Again("defer" if refusal.transient else "reject", rule.name, str(refusal), facts)
-    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule in (OWNERSHIP, AUTHOR):
+    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule in (OWNERSHIP, AUTHOR, LOOPS):
         # Line endings, sizes, disks, our domains with their mailboxes and owners at the time, a client that went: facts
         # of their own.
         return Again(record.decision, record.rule, record.reply, facts)

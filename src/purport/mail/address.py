@@ -171,6 +171,11 @@ def normal_local_part(local_part: str) -> str:
     return local_part.lower() if local_part.isascii() else normalize("NFC", local_part.lower())
 
 
+def normal_mailbox(mailbox: Mailbox) -> Mailbox:
+    """The form in which mailboxes of our own domains are compared."""
+    return Mailbox(normal_local_part(mailbox.local_part), normal_domain(mailbox.domain))
+
+
 def a_label_address(mailbox: Mailbox) -> Mailbox:
     """The mailbox with its domain as A-labels, where the local part is ASCII and so all of it is then: such an address
     needs no SMTPUTF8 (RFC 6531 section 3.2). Another one is as it was."""

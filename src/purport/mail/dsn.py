@@ -30,7 +30,7 @@ TEXT_LIMIT: Final = (
 # What needs no quoted-printable: short lines, none of which could be taken for a boundary.
 SEVEN_BIT: Final = re.compile(rb"(?:(?!--)[\x01-\x09\x0b\x0c\x0e-\x7f]{0,998}\r\n)*")
 
-Action = Literal["failed", "delayed", "delivered", "relayed"]  # RFC 3464 section 2.3.3
+Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]  # RFC 3464 section 2.3.3
 
 
 class Kind(Enum):
@@ -46,6 +46,7 @@ KIND_OF: Final[dict[Action, Kind]] = {
     "delayed": Kind.DELAY,
     "delivered": Kind.SUCCESS,
     "relayed": Kind.SUCCESS,
+    "expanded": Kind.SUCCESS,
 }
 
 # By the subject digit of the status (RFC 3463 section 3): what a sender can do.
@@ -63,6 +64,7 @@ SUBJECT: Final[dict[Action, str]] = {
     "delayed": "Not delivered yet to",
     "delivered": "Delivered to",
     "relayed": "Passed on to",
+    "expanded": "Forwarded for",
 }
 NO_ADVICE: Final = "Forward this report to your own postmaster if the answer does not say what to change."
 
@@ -212,6 +214,8 @@ def _what(fate: Fate) -> str:
     host = _safe(fate.host)
     if fate.action == "delivered":
         return "It is in the mailbox:"
+    if fate.action == "expanded":
+        return "Its mail goes on to several addresses. You hear of those that cannot be reached:"
     if fate.action == "relayed":
         if fate.reported:
             return f"The server {host} took it, and reports what it does with it where you want that. It answered:"

@@ -118,8 +118,10 @@ class TlsLayer(asyncio.Protocol, asyncio.Transport):
     def _hand_out(self) -> None:
         """What has arrived, to the protocol, for as long as it wants it."""
         tls, incoming = self._tls, self._incoming
-        protocol = self._protocol
-        while protocol is not None and not self._paused and not self._closing and (incoming.pending or tls.pending()):
+        while not self._paused and not self._closing and (incoming.pending or tls.pending()):
+            protocol = self._protocol
+            if protocol is None:
+                break
             try:
                 octets = tls.read(READ_OCTETS)
             except ssl.SSLWantReadError:
@@ -166,6 +168,11 @@ class TlsLayer(asyncio.Protocol, asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Another protocol takes the place of the one above: the roles of client and server were reversed."""
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
 
     def pause_reading(self) -> None:
         self._paused = True

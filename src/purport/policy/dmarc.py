@@ -30,10 +30,11 @@ class DmarcPolicy:
     """What the settings' table [dmarc] says.
 
     `tag` lets everything in, with what was found in its Authentication-Results field. `policy` does what the domain's
-    owner asks for, and refuses what has no author that can be read in one way.
+    owner asks for, and refuses what has no author that can be read in one way. `quarantine` does the same but rejects
+    nothing for a policy, as RFC 9989 section 7.4 wants it where nothing else is known about a message.
     """
 
-    on_fail: Literal["tag", "policy"] = "policy"
+    on_fail: Literal["tag", "quarantine", "policy"] = "policy"
     on_temperror: Literal["accept", "defer"] = "accept"
 
 
@@ -59,6 +60,8 @@ def disposition(policy: DmarcPolicy, result: DmarcResult, override: Override | N
     where there is one) or `none`."""
     if policy.on_fail == "tag" or override is not None:
         return "none"
+    if policy.on_fail == "quarantine" and result.disposition == "reject":
+        return "quarantine"
     return result.disposition
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from purport.authentication.dkim.body import BodyHashes
@@ -13,6 +14,7 @@ from purport.authentication.spf.result import Scope, SpfResult
 from purport.dns.lookup import Evaluation, together
 from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.header import Header
+from purport.policy.arc import sealed_override
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.submitter import SubmitterPolicy
 
@@ -77,13 +79,16 @@ def whole_message_facts(
     signatures: tuple[Signature, ...],
     hashes: BodyHashes,
     now: float,
+    trusted_sealers: Collection[str] = (),
 ) -> Evaluation[MessageFacts]:
-    """What the whole message adds to `header_facts`, those of its header: what its signatures prove, and what the
-    author's domain asks for. Of a client that logged in, or is a server of ours, nothing is asked."""
+    """What the whole message adds to `header_facts`, those of its header: what its signatures prove, what the author's
+    domain asks for, and whether a trusted sealer has seen that it was in order. Of a client that logged in, or is a
+    server of ours, nothing is asked."""
     if mail.spf is None:
         return (yield from header_facts)
     facts, authentication = yield from together(header_facts, authenticate(header, signatures, hashes, mail.spf, now))
-    return replace(facts, authentication=authentication)
+    override = sealed_override(authentication.arc, authentication.dmarc, trusted_sealers)
+    return replace(facts, authentication=authentication, override=override)
 
 
 def known(facts: MessageFacts) -> Evaluation[MessageFacts]:

@@ -37,6 +37,7 @@ class Policy:
     hops: int = HOPS
     ownership: Ownership = field(default_factory=dict)
     submission: SubmissionPolicy = field(default_factory=SubmissionPolicy)
+    trusted_sealers: frozenset[str] = frozenset()
 
     def at_mail(self, facts: MailFacts) -> Decision:
         """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF, then what a login may say."""
@@ -48,10 +49,13 @@ class Policy:
             verdicts += may_send_as(self.submission, login, facts)
         return _first_refusal(verdicts)
 
-    def at_rcpt(self, facts: MailFacts, forward_path: Mailbox, since: float | None = None) -> Decision:
-        """After RCPT: whether the recipient may be reached, then the submitter where it is to be refused here, then
-        whether the mailbox has had its owner since a moment, in seconds since 1970, where one is named."""
-        verdicts = [may_reach(self.relaying, facts.client, forward_path)]
+    def at_rcpt(
+        self, facts: MailFacts, forward_path: Mailbox, since: float | None = None, *, reached: Verdict | None = None
+    ) -> Decision:
+        """After RCPT: whether the recipient may be reached, unless that is known by `reached`, then the submitter where
+        it is to be refused here, then whether the mailbox has had its owner since a moment, in seconds since 1970,
+        where one is named."""
+        verdicts = [may_reach(self.relaying, facts.client, forward_path) if reached is None else reached]
         if self.submitter.reject_at == "rcpt":
             verdicts.append(authorized(self.submitter, facts))
         held = None if since is None else held_since(self.ownership, forward_path, since)

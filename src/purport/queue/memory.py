@@ -7,11 +7,12 @@ process would find.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import final
 
+from purport.forwarding.mark import forwarder_of
 from purport.mail.address import Mailbox, ReversePath
 from purport.queue.body import MemoryBody
 from purport.queue.operator import (
@@ -37,6 +38,7 @@ from purport.queue.store import (
     Spool,
     StorageFault,
     check_head,
+    is_on_demand,
 )
 
 
@@ -92,6 +94,13 @@ class Kept:
         """Whether it may be claimed."""
         return not self.leased and not self.held and self.recipient.due_at <= now
 
+    def waits_for(self, next_hops: Collection[str], now: float) -> bool:
+        """Whether it may go to a host of these next hops that came for it."""
+        recipient = self.recipient
+        if self.leased or self.held or recipient.next_hop not in next_hops:
+            return False
+        return recipient.attempts > 0 or recipient.due_at <= now
+
 
 Row = tuple[QueuedMessage, dict[int, Kept]]
 
@@ -137,6 +146,10 @@ class MemoryStore:
         """Store a message; its recipients are leased to the caller, unless it is held or released later."""
         self._loop.call_soon(self._step, (message,), (), done)
 
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step."""
+        self._loop.call_soon(self._step, messages, (), done)
+
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """Do what the outcomes say, and store the reports."""
         self._loop.call_soon(self._step, reports, outcomes, done)
@@ -167,12 +180,32 @@ class MemoryStore:
             for queue_id, (_, kept) in self._rows.items()
             for one in kept.values()
             if not one.leased and not one.held and one.recipient.attempts
-            if one.recipient.forward_path.domain in concerned
+            if one.recipient.forward_path.domain in concerned and not is_on_demand(one.recipient.next_hop)
         ]
         for _, recipient in found:
             recipient.due_at = min(recipient.due_at, now)
         messages = {queue_id for queue_id, _ in found}
         return len(messages), frozenset(recipient.next_hop for _, recipient in found)
+
+    async def waiting(self, now: float, next_hops: Collection[str], limit: int, after: str | None = None) -> list[str]:
+        """Queue ids of what waits for the hosts of these next hops."""
+        await asyncio.sleep(0)
+        found = [
+            queue_id
+            for queue_id, (_, kept) in self._rows.items()
+            if queue_id > (after or "") and any(one.waits_for(next_hops, now) for one in kept.values())
+        ]
+        return sorted(found)[:limit]
+
+    async def lease(self, now: float, queue_ids: Sequence[str], next_hops: Collection[str]) -> list[QueuedMessage]:
+        """Lease it to the caller."""
+        await asyncio.sleep(0)
+        leased: list[QueuedMessage] = []
+        for message, kept in [self._rows[queue_id] for queue_id in queue_ids if queue_id in self._rows]:
+            mine = [one for one in kept.values() if one.waits_for(next_hops, now)]
+            if mine:
+                leased.append(self._leased(message, mine, len(kept)))
+        return leased
 
     async def refresh(self) -> None:
         """Nothing changes from beside."""
@@ -238,10 +271,13 @@ class MemoryStore:
 
     def _lease(self, queue_id: str, now: float) -> QueuedMessage:
         message, kept = self._rows[queue_id]
-        due = [one for one in kept.values() if one.due(now)]
-        for one in due:
+        return self._leased(message, [one for one in kept.values() if one.due(now)], len(kept))
+
+    def _leased(self, message: QueuedMessage, recipients: Sequence[Kept], whole: int) -> QueuedMessage:
+        for one in recipients:
             one.leased = True
-        return replace(message, recipients=[copy(one.recipient) for one in due], held=False)
+        copies = [copy(one.recipient) for one in recipients]
+        return replace(message, recipients=copies, held=False, others=whole > len(copies))
 
     # QueueOperator
 
@@ -336,7 +372,12 @@ class MemoryStore:
         ]
         release_at = message.release_at if not leased and all(waits) else 0.0
         return Entry(
-            name_of(leased, any(one.held for one in kept.values()), bool(release_at)),
+            name_of(
+                leased,
+                any(one.held for one in kept.values()),
+                bool(release_at),
+                all(is_on_demand(one.recipient.next_hop) for one in kept.values()),
+            ),
             message.queue_id,
             message.arrived_at,
             message.body.size + len(message.trace),
@@ -344,6 +385,7 @@ class MemoryStore:
             tuple(Listed(str(one.recipient.forward_path), one.recipient.last_reply) for one in kept.values()),
             message.priority,
             release_at,
+            str(forwarder_of(message.parameters) or ""),
         )
 
 

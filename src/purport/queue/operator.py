@@ -19,10 +19,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol, final
 
+from purport.forwarding.mark import forwarder_of
 from purport.queue.body import FileBody
 from purport.queue.body_files import file_path
 from purport.queue.queue_id import number_of, queue_id_of
-from purport.queue.schema import BODIES, DATABASE, LOCK, check_version, connect, path_of, reverse_path_of
+from purport.queue.schema import BODIES, DATABASE, LOCK, check_version, connect, parameters_of, path_of, reverse_path_of
+from purport.queue.store import is_on_demand
 
 BUSY_SECONDS: Final = 10.0  # the server's transactions take milliseconds
 PAGE: Final = 1000  # messages listed in one read: a read that lasts keeps the server's log from starting anew
@@ -36,6 +38,7 @@ class QueueName(Enum):
     DEFERRED = "deferred"  # waiting for its next attempt
     HOLD = "hold"
     SCHEDULED = "scheduled"  # waiting for the time that its sender named; Postfix has no word for it
+    WAITING = "waiting"  # for its host, which comes for it (RFC 2645); nor for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Entry:
     recipients: tuple[Listed, ...]
     priority: int = 0
     release_at: float = 0.0  # what it waits for; 0: it went on its way at once, or has gone since
+    forwarder: str = ""  # the mailbox that it is forwarded for; empty: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +139,8 @@ class QueueOperator(Protocol):
 
 LIST_PAGE: Final = """
 SELECT message.id, arrived_at, size + length(trace), reverse_path, leased, held, forward_path, last_reply, priority,
-       attempts, due_at, release_at
-  FROM (SELECT id, arrived_at, size, trace, reverse_path FROM message
+       attempts, due_at, release_at, message.parameters, next_hop
+  FROM (SELECT id, arrived_at, size, trace, reverse_path, parameters FROM message
          WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?) AS message
   JOIN recipient ON recipient.message = message.id
  ORDER BY message.id, number
@@ -316,13 +320,15 @@ def leases(connection: sqlite3.Connection, numbers: Sequence[int] | None) -> dic
     return {number: (bool(leased), release_at) for number, leased, release_at in rows}
 
 
-def name_of(leased: bool, held: bool, scheduled: bool) -> QueueName:
+def name_of(leased: bool, held: bool, scheduled: bool, on_demand: bool) -> QueueName:
     """Where a message with such recipients stands."""
     if leased:
         return QueueName.ACTIVE
     if held:
         return QueueName.HOLD
-    return QueueName.SCHEDULED if scheduled else QueueName.DEFERRED
+    if scheduled:
+        return QueueName.SCHEDULED
+    return QueueName.WAITING if on_demand else QueueName.DEFERRED
 
 
 def is_scheduled(attempts: int, due_at: float, release_at: float) -> bool:
@@ -330,13 +336,19 @@ def is_scheduled(attempts: int, due_at: float, release_at: float) -> bool:
     return not attempts and due_at == release_at
 
 
+def forwarded_for(parameters: bytes | None) -> str:
+    """The mailbox that a message with these parameters is forwarded for."""
+    forwarder = forwarder_of(parameters_of(parameters))
+    return "" if forwarder is None else str(forwarder)
+
+
 def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
     """The entry of a message from its rows of LIST_PAGE."""
-    _, arrived_at, size, reverse_path, *_, release_at = rows[0]
+    _, arrived_at, size, reverse_path, *_, release_at, parameters, _ = rows[0]
     leased = owned and any(row[4] for row in rows)
-    scheduled = not leased and all(is_scheduled(*row[9:]) for row in rows)
+    scheduled = not leased and all(is_scheduled(*row[9:12]) for row in rows)
     return Entry(
-        name_of(leased, any(row[5] for row in rows), scheduled),
+        name_of(leased, any(row[5] for row in rows), scheduled, all(is_on_demand(row[13]) for row in rows)),
         queue_id_of(number),
         arrived_at,
         size,
@@ -344,6 +356,7 @@ def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
         tuple(Listed(str(path_of(row[6])), row[7]) for row in rows),
         rows[0][8],
         release_at if scheduled else 0.0,
+        forwarded_for(parameters),
     )
 
 
@@ -368,7 +381,7 @@ def detail(number: int, message: Sequence[Any], rows: Sequence[Any], header: byt
     priority, release_at = rows[0][10:]
     scheduled = not active and all(is_scheduled(row[2], row[3], row[11]) for row in rows)
     shown = Entry(
-        name_of(active, any(row[5] for row in rows), scheduled),
+        name_of(active, any(row[5] for row in rows), scheduled, all(is_on_demand(row[1]) for row in rows)),
         queue_id_of(number),
         arrived_at,
         size + len(trace),
@@ -376,5 +389,6 @@ def detail(number: int, message: Sequence[Any], rows: Sequence[Any], header: byt
         tuple(Listed(recipient.address, recipient.last_reply) for recipient in recipients),
         priority,
         release_at if scheduled else 0.0,
+        forwarded_for(parameters),
     )
     return Detail(shown, expires_at, hops, parameters or b"", header, recipients)

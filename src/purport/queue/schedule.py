@@ -79,6 +79,21 @@ class Schedule:
         last_try = deliver_by - min(LAST_TRY, LAST_TRY_SHARE * (deliver_by - released_at))
         return min(at, last_try if now < last_try else deliver_by)
 
+    def next_look(
+        self, released_at: float, now: float, *, warned: bool = False, deliver_by: float | None = None
+    ) -> float | None:
+        """When something is to be told of a recipient whose host comes for its mail, as nothing is tried before; None:
+        now, its time is over."""
+        expires_at = self.expires_at(released_at)
+        if now >= expires_at:
+            return None
+        times = [expires_at]
+        if self.warn_after and not warned:
+            times.append(released_at + self.warn_after + 1.0)  # by then it has come, whatever the sum was rounded to
+        if deliver_by is not None:
+            times.append(deliver_by)
+        return min(time for time in times if time > now)
+
     def warns(self, released_at: float, now: float) -> bool:
         """Whether a sender who was not told yet is to be told that the message still waits."""
         return 0 < self.warn_after <= now - released_at

@@ -16,7 +16,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -28,12 +28,12 @@ from typing import Final, TypeVar, final
 from purport.mail.address import ReversePath
 from purport.queue.body import FileBody
 from purport.queue.body_files import Append, BodyFiles
-from purport.queue.queue_id import queue_id_of
+from purport.queue.queue_id import number_of, queue_id_of
 from purport.queue.schedule import LOWEST
 from purport.queue.schema import BODIES, LOCK, connect, prepare, reverse_path_of
 from purport.queue.spool import DiskSpool, SpoolFile
 from purport.queue.store import HEAD_LIMIT, Body, Done, NotStored, Outcome, QueuedMessage, Spool, StorageFault
-from purport.queue.writer import Ask, Job, Step, Writer, waiting_for
+from purport.queue.writer import Ask, Job, Step, Writer, waiting_for, waiting_ids
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -136,6 +136,13 @@ class SqliteStore:
         else:
             self._hand_over(step)
 
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step: all of them, or none. They may have the same body: in a file it is
+        written once."""
+        step = Step(messages, (), done)
+        self._under_way += 1
+        self._stage(step)
+
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
         them enter. With its last recipient a message and its body leave."""
@@ -165,6 +172,22 @@ class SqliteStore:
             part = keys[start : start + GROUP_LIMIT]
             await self._ask(partial(Writer.hasten, now=now, keys=part))
         return len({message for message, _ in keys}), frozenset(next_hop for _, _, next_hop in found)
+
+    async def waiting(self, now: float, next_hops: Collection[str], limit: int, after: str | None = None) -> list[str]:
+        """The queue ids, `limit` at most and the oldest first, of messages younger than `after` with recipients of
+        these next hops that are neither leased nor held, and are due or have had an attempt. Raises NotStored."""
+        start = -1 if after is None else number_of(after)
+        look = partial(waiting_ids, self._folder, BUSY_SECONDS, now, tuple(next_hops), start, limit)
+        try:
+            return await self._loop.run_in_executor(self._pool, look)
+        except sqlite3.Error as error:
+            raise StorageFault(str(error)) from error
+
+    async def lease(self, now: float, queue_ids: Sequence[str], next_hops: Collection[str]) -> list[QueuedMessage]:
+        """Those recipients of these messages, as far as they still wait; they are leased to the caller. Raises
+        NotStored."""
+        numbers = [number_of(queue_id) for queue_id in queue_ids]
+        return await self._ask(lambda writer: writer.lease(now, numbers, tuple(next_hops)))
 
     async def refresh(self) -> None:
         """An operator deleted messages from beside: remove them and their bodies. Raises NotStored."""
@@ -205,15 +228,18 @@ class SqliteStore:
         """Let a step wait for what has to be safe before its rows: the bodies that go into files, and earlier
         messages of which it records outcomes."""
         step.waiting = 1  # for the end of this function
+        sharing: dict[int, list[QueuedMessage]] = {}  # messages with one body in a file
         for message in step.messages:
-            body = message.body
-            if body.size <= self._inline_limit:
-                continue
-            self._staging[message.queue_id] = []
+            if message.body.size > self._inline_limit:
+                sharing.setdefault(id(message.body), []).append(message)
+        for messages in sharing.values():
+            body = messages[0].body
+            queue_ids = [message.queue_id for message in messages]
+            self._staging.update((queue_id, []) for queue_id in queue_ids)
             step.waiting += 1
             if isinstance(body, FileBody):
                 file = self._spooled.pop(body.number, None)
-                stored = partial(self._spooled_safe, step, message.queue_id, body)
+                stored = partial(self._spooled_safe, step, queue_ids, body)
                 if file is not None:
                     file.finish(stored)
                 elif body.stored:  # the body of a message that is in the queue, given to a second one
@@ -223,31 +249,36 @@ class SqliteStore:
             else:
                 octets = body.octets()
                 assert octets is not None
-                self._files.append(octets, partial(self._appended, step, message.queue_id))
+                self._files.append(octets, partial(self._appended, step, queue_ids))
         if self._staging:
             for queue_id in {outcome.queue_id for outcome in step.outcomes} & self._staging.keys():
                 self._staging[queue_id].append(step)
                 step.waiting += 1
         self._one_less(step)
 
-    def _spooled_safe(self, step: Step, queue_id: str, body: FileBody, error: NotStored | None) -> None:
+    def _spooled_safe(self, step: Step, queue_ids: Sequence[str], body: FileBody, error: NotStored | None) -> None:
         if error is None:
             body.stored = True
-            self._files.adopt(body.number)
-            step.places[queue_id] = (body.number, body.offset)
-        self._staged(step, queue_id, error)
+            for queue_id in queue_ids:
+                self._files.adopt(body.number)
+                step.places[queue_id] = (body.number, body.offset)
+        self._staged(step, queue_ids, error)
 
-    def _appended(self, step: Step, queue_id: str, append: Append) -> None:
+    def _appended(self, step: Step, queue_ids: Sequence[str], append: Append) -> None:
         if append.place is not None:
-            step.places[queue_id] = append.place
-        self._staged(step, queue_id, append.error)
+            for queue_id in queue_ids:
+                step.places[queue_id] = append.place
+            for _ in queue_ids[1:]:  # the body counts as one reference already
+                self._files.adopt(append.place[0])
+        self._staged(step, queue_ids, append.error)
 
-    def _staged(self, step: Step, queue_id: str, error: NotStored | None) -> None:
+    def _staged(self, step: Step, queue_ids: Sequence[str], error: NotStored | None) -> None:
         """One body of a step is safe, or will never be."""
         step.error = step.error or error
         self._one_less(step)
-        for waiting in self._staging.pop(queue_id):
-            self._one_less(waiting)
+        for queue_id in queue_ids:
+            for waiting in self._staging.pop(queue_id):
+                self._one_less(waiting)
 
     def _one_less(self, step: Step) -> None:
         step.waiting -= 1

@@ -6,7 +6,7 @@ event loop's thread, once, and get None or the error that kept the step from bei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
@@ -18,6 +18,13 @@ from purport.queue.schedule import LOWEST
 Done = Callable[[BaseException | None], None]
 
 HEAD_LIMIT: Final = 262144  # octets a spool can show of its beginning; not below HEADER_LIMIT of mail/header.py
+
+ON_DEMAND: Final = "odmr:"  # how the next hop begins of what waits until its host comes for it (RFC 2645)
+
+
+def is_on_demand(next_hop: str) -> bool:
+    """Whether what goes there waits until its host comes for it."""
+    return next_hop.startswith(ON_DEMAND)
 
 
 class NotStored(Exception):
@@ -112,6 +119,7 @@ class QueuedMessage:
     held: bool = False  # accepted on hold: stored, not leased, and not tried before an operator releases it
     priority: int = 0  # from -9 to 9 (RFC 6710), as our policy has it
     release_at: float = 0.0  # not 0: stored, not leased, and due no earlier (RFC 4865)
+    others: bool = False  # whether it was leased without some of its recipients, as these were not due
 
     @property
     def released_at(self) -> float:
@@ -148,6 +156,9 @@ class QueueStore(Protocol):
         """Store a message. Its recipients are leased to the caller, unless it is `held` or has a `release_at`: a
         crash gives them back at the next start."""
 
+    def accept_all(self, messages: Sequence[QueuedMessage], done: Done) -> None:
+        """Store several messages in one step: all of them, or none. They may have the same body."""
+
     def record(self, outcomes: Sequence[Outcome], reports: Sequence[QueuedMessage], done: Done) -> None:
         """One step: recipients that are finished leave, the deferred get their next time, reports about
         them enter. With its last recipient a message and its body leave."""
@@ -161,7 +172,16 @@ class QueueStore(Protocol):
 
     async def hasten(self, now: float, concerned: Container[str]) -> tuple[int, frozenset[str]]:
         """Make recipients due that wait for another attempt, are not held, and whose domain is `concerned`: how many
-        messages those are, and their next hops. What waits for its first attempt has its own time."""
+        messages those are, and their next hops. What waits for its first attempt has its own time, and what waits for
+        its host is not hastened by being tried."""
+
+    async def waiting(self, now: float, next_hops: Collection[str], limit: int, after: str | None = None) -> list[str]:
+        """The queue ids, `limit` at most and the oldest first, of messages with recipients of these next hops that are
+        neither leased nor held, and are due or have had an attempt: what waits for its first time to come is not among
+        them. With `after` those of younger messages than that."""
+
+    async def lease(self, now: float, queue_ids: Sequence[str], next_hops: Collection[str]) -> list[QueuedMessage]:
+        """Those recipients of these messages, as far as they still wait; they are leased to the caller."""
 
     async def refresh(self) -> None:
         """An operator changed the queue from beside: take notice before the next `claim` or `next_due`."""

@@ -33,7 +33,17 @@ from purport.queue.schema import (
     path_of,
     reverse_path_of,
 )
-from purport.queue.store import Body, Done, NoSpace, NotStored, Outcome, QueuedMessage, QueuedRecipient, StorageFault
+from purport.queue.store import (
+    Body,
+    Done,
+    NoSpace,
+    NotStored,
+    Outcome,
+    QueuedMessage,
+    QueuedRecipient,
+    StorageFault,
+    is_on_demand,
+)
 
 ROWS: Final = 64  # rows of one statement: each number of rows is a statement of its own in the cache
 PAGES_OF_GROUP: Final = 6  # what a group writes besides its messages: inner pages, indexes, freed pages
@@ -76,6 +86,9 @@ HASTEN: Final = """
 UPDATE recipient SET due_at = min(due_at, ?)
  WHERE message = ? AND number = ? AND leased = 0 AND held = 0 AND attempts > 0
 """
+# What waits for a host that comes for it: read beside the writer too, and leased by it. What is released later has its
+# own time, which is its first.
+COMING = "leased = 0 AND held = 0 AND next_hop IN ({}) AND (attempts > 0 OR due_at <= ?)"
 
 
 @final
@@ -234,26 +247,42 @@ class Writer:
         numbers = list(dict.fromkeys(number for _, number in waiting))[:limit]
         claimed: list[QueuedMessage] = []
         for start in range(0, len(numbers), ROWS):
-            claimed += self._lease(now, numbers[start : start + ROWS])
+            claimed += self._lease(numbers[start : start + ROWS], "leased = 0 AND held = 0 AND due_at <= ?", (now,))
         return claimed
 
-    def _lease(self, now: float, numbers: Sequence[int]) -> list[QueuedMessage]:
+    def lease(self, now: float, numbers: Sequence[int], next_hops: Sequence[str]) -> list[QueuedMessage]:
+        """Lease the recipients of these messages whose host came for them."""
+        which = COMING.format(", ".join("?" * len(next_hops)))
+        leased: list[QueuedMessage] = []
+        for start in range(0, len(numbers), ROWS):
+            leased += self._lease(numbers[start : start + ROWS], which, (*next_hops, now))
+        return leased
+
+    def _lease(self, numbers: Sequence[int], wanted: str, values: Sequence[str | float]) -> list[QueuedMessage]:
+        """Lease the recipients of these messages that are `wanted`, a condition with its values."""
         which = ", ".join("?" * len(numbers))
         recipients: dict[int, list[QueuedRecipient]] = {number: [] for number in numbers}
         common: dict[int, tuple[int, float]] = {}  # priority and release: the same for all recipients of a message
         rows = self._execute(
-            f"UPDATE recipient SET leased = 1 WHERE message IN ({which}) AND leased = 0 AND held = 0 AND due_at <= ?"
-            f" RETURNING {RECIPIENT}, {STATUS}",
-            (*numbers, now),
+            f"UPDATE recipient SET leased = 1 WHERE message IN ({which}) AND {wanted} RETURNING {RECIPIENT}, {STATUS}",
+            (*numbers, *values),
         )
         for row in rows.fetchall():
             recipients[row[0]].append(recipient_of(row))
             common[row[0]] = row[9], row[10]
         select = f"SELECT {MESSAGE} FROM message WHERE id IN ({which})"
         found = {row[0]: row for row in self._execute(select, tuple(numbers))}
-        return [self._message(found[number], recipients[number], *common[number]) for number in numbers]
+        count = f"SELECT message, count(*) FROM recipient WHERE message IN ({which}) GROUP BY message"
+        whole = dict(self._execute(count, tuple(numbers)).fetchall())
+        leased = [number for number in numbers if number in common]
+        return [
+            self._message(found[number], recipients[number], *common[number], whole[number] > len(recipients[number]))
+            for number in leased
+        ]
 
-    def _message(self, row: Row, recipients: list[QueuedRecipient], priority: int, release_at: float) -> QueuedMessage:
+    def _message(
+        self, row: Row, recipients: list[QueuedRecipient], priority: int, release_at: float, others: bool
+    ) -> QueuedMessage:
         number, arrived_at, expires_at, hops, size, reverse_path, parameters, trace, file, place, octets = row
         recipients.sort(key=lambda recipient: recipient.number)
         body: Body
@@ -274,6 +303,7 @@ class Writer:
             hops,
             priority=priority,
             release_at=release_at,
+            others=others,
         )
 
     def hasten(self, now: float, keys: Sequence[tuple[int, int]]) -> None:
@@ -300,8 +330,18 @@ def waiting_for(folder: Path, busy_seconds: float, concerned: Container[str]) ->
         return [
             (message, number, next_hop)
             for message, number, next_hop, forward_path in connection.execute(WAITING)
-            if path_of(forward_path).domain in concerned
+            if path_of(forward_path).domain in concerned and not is_on_demand(next_hop)
         ]
+
+
+def waiting_ids(
+    folder: Path, busy_seconds: float, now: float, next_hops: Sequence[str], after: int, limit: int
+) -> list[str]:
+    """Queue ids of what waits for the hosts of these next hops; not for the writer's thread."""
+    which = COMING.format(", ".join("?" * len(next_hops)))
+    query = f"SELECT DISTINCT message FROM recipient WHERE {which} AND message > ? ORDER BY message LIMIT ?"
+    with closing(connect(folder, busy_seconds=busy_seconds)) as connection:
+        return [queue_id_of(number) for (number,) in connection.execute(query, (*next_hops, now, after, limit))]
 
 
 def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:

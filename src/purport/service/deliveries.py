@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from purport.delivery.report import Report
+from purport.forwarding.mark import forwarder_of
 from purport.ledger.record import Delivery, DeliveryRecord, encode, printable
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
@@ -30,6 +31,7 @@ class Deliveries:
         self._log.attempted(
             message.queue_id,
             recipient.forward_path,
+            forwarder=forwarder_of(message.parameters),
             host=outcome.host,
             delay=now - message.arrived_at,
             status=status,

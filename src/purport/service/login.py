@@ -19,7 +19,7 @@ from purport.smtp.event import Auth, AuthResponse
 from purport.smtp.extension import Terms
 from purport.smtp.extensions import auth
 from purport.smtp.sasl import mechanisms
-from purport.smtp.sasl.exchange import Challenge, Given, KeysWanted, PasswordCheck, Question, Refused
+from purport.smtp.sasl.exchange import Challenge, DigestCheck, Given, KeysWanted, PasswordCheck, Question, Refused
 from purport.smtp.sasl.scram import Channel
 from purport.users.authenticator import Authenticator
 from purport.users.guard import Guard
@@ -55,6 +55,7 @@ class Exchange:
             secrets.token_urlsafe(NONCE_OCTETS),
             Channel(bindings, any(name.endswith(mechanisms.BOUND) for name in auth.mechanisms_on(terms))),
             desk.authenticator.scope,
+            desk.hostname,
         )
         self._desk = desk
         self._client = client
@@ -105,8 +106,8 @@ class Exchange:
 
     def _shut_out(self, question: Question) -> bool:
         """Whether this question is not even asked; else the attempt counts from now on."""
-        named = isinstance(question, PasswordCheck | KeysWanted)
-        name = question.name if isinstance(question, PasswordCheck | KeysWanted) else NO_TOKEN_NAME
+        named = isinstance(question, PasswordCheck | KeysWanted | DigestCheck)
+        name = question.name if isinstance(question, PasswordCheck | KeysWanted | DigestCheck) else NO_TOKEN_NAME
         guard, address = self._desk.guard, self._client.address
         if guard.shuts_out(address) or (named and guard.shuts_out_login(address, name)):
             return True
@@ -146,3 +147,4 @@ class LoginDesk:
     authenticator: Authenticator
     guard: Guard
     log: MailLog
+    hostname: str = "localhost"

@@ -18,12 +18,17 @@ from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
-from purport.delivery.route import quarantined
+from purport.delivery.route import on_demand, quarantined
+from purport.delivery.visit import Visitor, Visits
 from purport.dns.lookup import Evaluation, Resolver, Suspended, start
+from purport.forwarding.expansion import CannotExpand, Expansion
+from purport.forwarding.mark import marked
+from purport.forwarding.resent import resent_block
 from purport.ledger.record import RecordedPolicy
-from purport.log import client_text
+from purport.log import client_text, escaped
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
+from purport.mail.envelope import Parameters
 from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
 from purport.mail.trace import count_received, date, protocol_word, received
@@ -31,22 +36,38 @@ from purport.mail.valid_since import FIELD as VALID_SINCE
 from purport.net import proxy
 from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
+from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.forwarding import goes_round
 from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
 from purport.policy.login import Login
+from purport.policy.on_demand import Customer, Wanted, wanted
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
+from purport.policy.relaying import RULE as RELAYING
 from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
+from purport.policy.submitter import Verdict
 from purport.queue.queue_id import QueueIds
-from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.queue.store import Body, NotStored, QueuedMessage, QueuedRecipient, QueueStore, Spool
+from purport.reporting.dmarc.row import DmarcRow, row_of_message
+from purport.service.forwarding import (
+    FORWARDED,
+    NOT_SET_UP,
+    Division,
+    ForwardDesk,
+    Named,
+    Pending,
+    found_or_refused,
+)
 from purport.service.holding import Holding, HoldingLimits
 from purport.service.login import Exchange, LoginDesk, Turn
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle, Transaction
 from purport.service.valid_since import tunnelled, unprotected
 from purport.smtp.event import (
+    Atrn,
     Auth,
     AuthResponse,
     Data,
@@ -63,6 +84,7 @@ from purport.smtp.event import (
     StartTls,
     Xclient,
 )
+from purport.smtp.extensions import atrn
 from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
 from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
@@ -116,7 +138,11 @@ class Front:
     etrn: Sequence[Grant] = ()  # who may start the delivery of what waits for which domains
     desk: LoginDesk | None = None  # where clients log in
     signer: Signer = NO_SIGNER  # signs what users submit
+    forwarding: ForwardDesk | None = None  # where mail goes on, and back
+    guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
     takes_mail: bool = True  # else everybody is told so and let go
+    judged: bool = False  # the clients are servers of ours, which judged their own
+    customers: Sequence[Customer] = ()  # who may come for which domains' mail
 
 
 @final
@@ -135,8 +161,11 @@ class House:
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
     throttle: Throttle
+    expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
+    report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain
+    visits: Visits
 
 
 @final
@@ -155,6 +184,13 @@ class Relay:
     def connection(self) -> Connection:
         """A protocol for the next connection."""
         return Connection(self)
+
+    def take(self, transport: asyncio.Transport, gone: Callable[[int], None]) -> None:
+        """Serve who was the server on this connection until now (RFC 2645 section 5.3): it waits for our greeting.
+        `gone` is told, when it is, how many messages it brought."""
+        connection = Connection(self, gone)
+        transport.set_protocol(connection)
+        connection.reversed(transport)
 
     def expire(self) -> None:
         """Close the connections whose client took too long; to be called once a second or so."""
@@ -192,20 +228,24 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_exchange",
         "_front",
+        "_gone",
         "_held",
         "_proxied",
         "_relay",
         "_session",
         "_shaking",
         "_stopping",
+        "_stored",
         "_transaction",
         "_transport",
         "_waiting",
         "deadline",
     )
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, gone: Callable[[int], None] | None = None) -> None:
         self._relay = relay
+        self._gone = gone
+        self._stored = 0  # messages
         self._front = relay.front  # also when the settings are read again meanwhile
         self._session: ServerSession | None = None
         self._transaction: Transaction | None = None
@@ -233,11 +273,18 @@ class Connection(asyncio.Protocol):
         else:
             self._begin(address)
 
-    def _begin(self, address: str, octets: bytes = b"") -> None:
-        """The client is known: greet it, where there is room. `octets` is what it said already."""
+    def reversed(self, transport: asyncio.Transport) -> None:
+        """The other side was the server until now, in clear or under TLS."""
+        self._transport = transport
+        tls = described(transport.tls) if isinstance(transport, TlsLayer) else ("", "")
+        self._begin(client_address(transport)[0], tls=tls)
+
+    def _begin(self, address: str, octets: bytes = b"", tls: tuple[str, str] = ("", "")) -> None:
+        """The client is known: greet it, where there is room. `octets` is what it said already, `tls` how the
+        connection is protected."""
         relay = self._relay
         self._address = address
-        self._client = Client(address, None, "")
+        self._client = Client(address, None, "", True, *tls)
         if not relay.house.admission.enter(self._address):
             relay.house.chronicle.connection(client_text(None, self._address), "too many connections")
             self._transport.write(replies.TOO_MANY_CONNECTIONS.octets())
@@ -253,7 +300,7 @@ class Connection(asyncio.Protocol):
         self._session = ServerSession(
             front.profile,
             xclient_allowed=front.trusts(address),
-            secure=front.tls_first,
+            secure=front.tls_first or bool(tls[0]),
             today=int(relay.house.clock() // DAY),
             etrn_allowed=may_ask(front.etrn, address),
         )
@@ -303,6 +350,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._relay.connections.discard(self)
         self._proxied = None
+        if self._gone is not None:
+            self._gone(self._stored)
         if self._session is None:
             return
         self._session = None
@@ -398,6 +447,8 @@ class Connection(asyncio.Protocol):
             return NOT_NOW if self._front.certificate() is None else replies.OK
         if isinstance(event, Etrn):
             return self._etrn(event)
+        if isinstance(event, Atrn):
+            return self._atrn(event)
         if isinstance(event, Auth | AuthResponse):
             self._auth(event)
             return None
@@ -562,6 +613,56 @@ class Connection(asyncio.Protocol):
         self._relay.house.chronicle.connection(client, f"ETRN: {given}")
         return given
 
+    def _atrn(self, event: Atrn) -> Reply | None:
+        """Give the client what waits for its domains, over this connection (RFC 2645)."""
+        relay, login = self._relay, self._client.login
+        assert login is not None  # the session lets nobody else ask
+        found = wanted(self._front.customers, login.name, event.domains)
+        if found is None:
+            return self._atrn_answered(atrn.NOT_YOURS)
+        key = ("ATRN", login.name, *sorted(found.domains))
+        if not relay.house.throttle.allows(key, relay.loop.time(), found.seconds):
+            return self._atrn_answered(atrn.ASKED_BEFORE)
+        task = relay.loop.create_task(self._find_mail(found))
+        relay.waiting.add(task)
+        task.add_done_callback(relay.waiting.discard)
+        return None
+
+    async def _find_mail(self, found: Wanted) -> None:
+        next_hops = frozenset(map(on_demand, found.domains))
+        try:
+            given = atrn.REVERSING if await self._relay.house.visits.any_waits(next_hops) else atrn.NO_MAIL
+        except NotStored:
+            given = atrn.NOT_NOW
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        session = self._session
+        self._answer(self._atrn_answered(atrn.NOT_NOW if self._stopping else given))
+        if session is not None and session.state is State.REVERSED and not self._transport.is_closing():
+            self._reverse(next_hops)
+
+    def _atrn_answered(self, given: Reply) -> Reply:
+        client, login = client_text(self._client.name, self._client.address), self._client.login
+        self._relay.house.chronicle.connection(client, f"ATRN of {escaped(login.name) if login else 'nobody'}: {given}")
+        return given
+
+    def _reverse(self, next_hops: frozenset[str]) -> None:
+        """The client is the server from here on, and its place here is taken until it goes."""
+        house, client, address = self._relay.house, self._client, self._address
+        self._relay.connections.discard(self)
+        self._session = None
+        self._let_go(self._held)
+
+        def gone(recipients: int, refusal: str) -> None:
+            house.admission.leave(address)
+            told = f"its host refused: {escaped(refusal)}" if refusal else f"{recipients} recipients sent"
+            house.chronicle.connection(client_text(client.name, client.address), f"ATRN: {told}")
+
+        _, port = client_address(self._transport)
+        label = f"[{client.address}]:{port}"
+        house.visits.begin(Visitor(self._transport, label, f"{client.tls} {client.cipher}".strip(), next_hops, gone))
+
     def _known_login(self, name: str) -> Login:
         desk = self._front.desk
         if desk is None:  # what the login may say is the gateway's to know
@@ -607,7 +708,7 @@ class Connection(asyncio.Protocol):
             submitter = mail.parameters.get(SUBMITTER)
             self._urgency(transaction, mail)
         self._transaction = transaction
-        if front.profile.service == "lmtp":  # the client is a server of ours, which judged its own
+        if front.judged:
             return self._mail_known(
                 transaction, MailFacts(self._client, mail.reverse_path, submitter, None, None, None)
             )
@@ -645,23 +746,90 @@ class Connection(asyncio.Protocol):
             return sender_reply(transaction.asked or 0, transaction.priority)
         return self._refuse(transaction, "MAIL", decision.action, decision.rule, decision.reply)
 
-    def _rcpt(self, rcpt: Rcpt) -> Reply:
+    def _rcpt(self, rcpt: Rcpt) -> Reply | None:
         transaction = self._open
-        assert transaction.facts is not None
         forward_path = rcpt.forward_path
         if not forward_path.domain:  # RFC 5321 section 4.1.1.3: the bare Postmaster
             forward_path = Mailbox(POSTMASTER, self._front.profile.hostname)
         required = rcpt.parameters.get(RRVS) if rcpt.parameters.items else None
         since = None if required is None else required.since
-        decision = self._front.policy.at_rcpt(transaction.facts, forward_path, since)
+        desk = self._front.forwarding
+        if desk is not None and desk.concerns(forward_path):
+            return self._forwarded(transaction, desk, forward_path, rcpt.parameters, since)
+        return self._decided(transaction, forward_path, rcpt.parameters, since)
+
+    def _decided(
+        self,
+        transaction: Transaction,
+        forward_path: Mailbox,
+        parameters: Parameters,
+        since: float | None,
+        reached: Verdict | None = None,
+        named: Named | None = None,
+    ) -> Reply:
+        """The reply to RCPT; `reached` and `named` are what is known of a recipient whose mail goes on or back."""
+        assert transaction.facts is not None
+        decision = self._front.policy.at_rcpt(transaction.facts, forward_path, since, reached=reached)
         if decision.reply is not None:
             transaction.refuse_recipient(forward_path, decision)
             self._relay.house.chronicle.recipient_refused(transaction, self._client, forward_path, decision.reply)
             return decision.reply
         recipients = transaction.recipients
+        if named is not None:
+            forward_path = named.original or forward_path
+            transaction.named[len(recipients)] = named
         next_hop = self._front.next_hop(forward_path.domain)
-        recipients.append(QueuedRecipient(len(recipients), forward_path, next_hop, rcpt.parameters))
+        recipients.append(QueuedRecipient(len(recipients), forward_path, next_hop, parameters))
         return replies.RECIPIENT_OK
+
+    def _forwarded(
+        self,
+        transaction: Transaction,
+        desk: ForwardDesk,
+        forward_path: Mailbox,
+        parameters: Parameters,
+        since: float | None,
+    ) -> Reply | None:
+        """A recipient whose mail may go on to other addresses, or back to a sender."""
+        if desk.leads_back(forward_path):
+            reverse_path = transaction.mail.reverse_path
+            reached, original = desk.original(forward_path, reverse_path, transaction.arrived_at)
+            named = None if original is None else Named(forward_path, original=original)
+            return self._decided(transaction, forward_path, parameters, since, reached, named)
+
+        def known(expansion: Expansion | None, refusal: Reply | None, why: str) -> Reply:
+            reached: Verdict | None = None
+            if refusal is not None:
+                self._relay.house.chronicle.warning(f"{forward_path}: {why}")
+                reached = Rule(RELAYING, "defer", why), refusal
+            elif expansion is not None:
+                if transaction.forwarded + expansion.count > FORWARDED:
+                    return replies.TOO_MANY_RECIPIENTS
+                reached = Rule(RELAYING, "pass", f"its mail goes on to {expansion.count} addresses"), None
+            named = None if expansion is None else Named(forward_path, expansion)
+            given = self._decided(transaction, forward_path, parameters, since, reached, named)
+            if expansion is not None and given.accepted:
+                transaction.forwarded += expansion.count
+            return given
+
+        try:
+            found = desk.begin(forward_path)
+        except CannotExpand as error:
+            return known(None, NOT_SET_UP, str(error))
+        if not isinstance(found, Pending):
+            return known(found, None, "")
+        task = self._relay.loop.create_task(self._look_up(found, known))
+        self._relay.waiting.add(task)
+        task.add_done_callback(self._relay.waiting.discard)
+        return None
+
+    async def _look_up(self, pending: Pending, known: Callable[[Expansion | None, Reply | None, str], Reply]) -> None:
+        try:
+            given = known(*await found_or_refused(pending))
+        except Exception as error:  # noqa: BLE001  # as in _advance
+            self._fail(error)
+            return
+        self._answer(given)
 
     def _data(self) -> Reply:
         self._spool(self._open)
@@ -715,7 +883,13 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         return self._when(
             whole_message_facts(
-                header_facts, transaction.facts, header, reader.signatures, hashes, transaction.arrived_at
+                header_facts,
+                transaction.facts,
+                header,
+                reader.signatures,
+                hashes,
+                transaction.arrived_at,
+                self._front.policy.trusted_sealers,
             ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
@@ -775,8 +949,22 @@ class Connection(asyncio.Protocol):
         decision = self._front.policy.at_message(facts, header, unprotected(transaction))
         transaction.rules += decision.rules
         if decision.reply is not None:
+            if not decision.reply.transient:  # else it comes again, and is counted then
+                self._count(facts)
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
-        message = self._queued(transaction, spool, header, facts)
+        division = None
+        desk = self._front.forwarding
+        if transaction.forwarded and desk is not None:
+            division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
+            rule, refusal = goes_round(division.looping, others=division.reaches)
+            transaction.rules += (rule,)
+            if refusal is not None:
+                self._count(facts)
+                return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+        try:
+            messages = self._messages(transaction, spool, header, facts, division)
+        except NotStored as error:  # there was no room for a report
+            return self._refuse_data(transaction, spool, error.reply, "storage")
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
         chronicle, house = self._relay.house.chronicle, self._relay.house
         chronicle.accepted(transaction, accepted)
@@ -784,30 +972,90 @@ class Connection(asyncio.Protocol):
         def stored(error: BaseException | None) -> None:
             self._transaction = None
             if error is None:
+                self._stored += 1
                 chronicle.stored(transaction, self._client)
-                if message.release_at:
-                    house.holding.add(message.release_at, message.reverse_path)
-                    house.look(message)
-                elif not message.held:
-                    house.submit(message)
+                self._count(facts)
+                for message in messages:
+                    if message.release_at:
+                        house.holding.add(message.release_at, message.reverse_path)
+                        house.look(message)
+                    elif not message.held:
+                        house.submit(message)
                 self._answer(accepted)
             else:
                 self._answer(chronicle.not_stored(transaction, self._client, error))
 
-        house.store.accept(message, stored)
+        if len(messages) == 1:
+            house.store.accept(messages[0], stored)
+        else:
+            house.store.accept_all(messages, stored)
         return None
 
-    def _queued(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> QueuedMessage:
-        relay, front, client = self._relay, self._front, self._client
-        arrived_at = transaction.arrived_at
-        recipients = transaction.recipients
+    def _count(self, facts: MessageFacts) -> None:
+        """Count what DMARC found, for the owner of the domain."""
+        row = row_of_message(self._front.policy.dmarc, facts)
+        if row is not None:
+            self._relay.house.report_dmarc(row)
+
+    def _messages(
+        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts, division: Division | None
+    ) -> list[QueuedMessage]:
+        """What is stored of the message: itself, and a copy for each mailbox that forwards it. Raises NotStored."""
+        relay, front = self._relay, self._front
+        recipients, parameters = transaction.recipients, transaction.mail.parameters
         if front.policy.quarantines(facts):
             for recipient in recipients:
                 recipient.next_hop = quarantined(recipient.next_hop)
         self._remove_forged(transaction, spool)
-        parameters = transaction.mail.parameters
+        fields = front.policy.fields(facts)
+        transaction.added = self._signatures(transaction, header) + transaction.added
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
+        transaction.spool = None
+        body = relay.house.store.body(spool)
+        hops = count_received(header) + 1
+        top = self._guest_block(transaction)
+        if division is None:
+            named = recipients[0].forward_path if len(recipients) == 1 else None
+            trace = top + fields + self._trace(transaction, transaction.queue_id, named, parameters)
+            return [self._queued(transaction, transaction.queue_id, trace, body, recipients, parameters, hops)]
+        desk, reverse_path = front.forwarding, transaction.mail.reverse_path
+        assert desk is not None
+        messages: list[QueuedMessage] = []
+        if division.kept:
+            named = recipients[0].forward_path if len(recipients) == 1 else None
+            trace = top + fields + self._trace(transaction, transaction.queue_id, named, parameters)
+            messages.append(
+                self._queued(transaction, transaction.queue_id, trace, body, division.kept, parameters, hops)
+            )
+        for copy in division.copies:
+            queue_id = relay.house.ids.next() if messages else transaction.queue_id
+            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at))
+            trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
+            carried = marked(parameters, copy.forwarder)
+            message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
+            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at)
+            messages.append(message)
+            transaction.passed_on.append(message)
+        if division.expanded:
+            original = replace(messages[0], reverse_path=reverse_path)
+            messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
+        return messages
+
+    def _guest_block(self, transaction: Transaction) -> bytes:
+        """Who answers for mail of clients that did not say who they are (RFC 4405 section 5.4)."""
+        front, relay = self._front, self._relay
+        client = self._client
+        if front.guest is None or client.login is not None or client.address not in front.policy.relaying.networks:
+            return b""
+        message_id = f"{transaction.queue_id}@{front.profile.hostname}"
+        return resent_block(front.guest, date=relay.date(transaction.arrived_at), message_id=message_id)
+
+    def _trace(
+        self, transaction: Transaction, queue_id: str, forward_path: Mailbox | None, parameters: Parameters
+    ) -> bytes:
+        """Our Received field, and below it what a submission lacked: it belongs to the message."""
+        front, client = self._front, self._client
         trace = received(
             hello_domain=client.hello_domain,
             client_name=client.name,
@@ -820,25 +1068,35 @@ class Connection(asyncio.Protocol):
                 international=is_international(parameters),
                 lmtp=front.profile.service == "lmtp",
             ),
-            queue_id=transaction.queue_id,
-            forward_path=recipients[0].forward_path if len(recipients) == 1 else None,
-            date=relay.date(arrived_at),
+            queue_id=queue_id,
+            forward_path=forward_path,
+            date=self._relay.date(transaction.arrived_at),
             cipher=client.cipher,
             priority=transaction.asked,
         )
-        # Below our trace fields: they belong to the message.
-        trace += self._signatures(transaction, header) + transaction.added
-        transaction.spool = None
+        return trace + transaction.added
+
+    def _queued(
+        self,
+        transaction: Transaction,
+        queue_id: str,
+        trace: bytes,
+        body: Body,
+        recipients: list[QueuedRecipient],
+        parameters: Parameters,
+        hops: int,
+    ) -> QueuedMessage:
+        front, arrived_at = self._front, transaction.arrived_at
         return QueuedMessage(
-            transaction.queue_id,
+            queue_id,
             arrived_at,
             transaction.mail.reverse_path,
             parameters,
-            front.policy.fields(facts) + trace,
-            relay.house.store.body(spool),
+            trace,
+            body,
             recipients,
             (transaction.release_at or arrived_at) + front.lifetime,
-            count_received(header) + 1,
+            hops,
             front.hold,
             transaction.priority,
             transaction.release_at,

@@ -6,7 +6,16 @@ from typing import Final, Literal, final
 
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.message import MessageReader
-from purport.ledger.record import RecordedPolicy, RecordedRecipient, Word, encode, printable, record
+from purport.forwarding.mark import forwarder_of
+from purport.ledger.record import (
+    RecordedForward,
+    RecordedPolicy,
+    RecordedRecipient,
+    Word,
+    encode,
+    printable,
+    record,
+)
 from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog, client_text, escaped, login_text, path
 from purport.mail.address import Mailbox
@@ -15,7 +24,8 @@ from purport.mail.reply import LOCAL_ERROR, Reply
 from purport.mail.trace import protocol_word
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.queue.store import NotStored, QueuedRecipient, Spool
+from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, Spool
+from purport.service.forwarding import Named
 from purport.smtp.event import Mail
 from purport.smtp.extensions.futurerelease import encode_moment
 
@@ -36,10 +46,13 @@ class Transaction:
         "asked",
         "facts",
         "fault",
+        "forwarded",
         "hashes",
         "header",
         "mail",
         "message",
+        "named",
+        "passed_on",
         "policy",
         "priority",
         "queue_id",
@@ -64,6 +77,9 @@ class Transaction:
         self.facts: MailFacts | None = None
         self.rules: tuple[Rule, ...] = ()
         self.recipients: list[QueuedRecipient] = []
+        self.named: dict[int, Named] = {}  # by number: recipients whose mail goes on, or back
+        self.forwarded = 0  # addresses that they become
+        self.passed_on: list[QueuedMessage] = []  # the copies that go on
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.reader = MessageReader()  # of what goes into it
@@ -115,6 +131,12 @@ class Chronicle:
             login="" if client.login is None else login_text(client.login.mechanism, client.login.name),
         )
         self._responsible(transaction, client, "accept", "default")
+        for copy in transaction.passed_on:
+            forwarder = forwarder_of(copy.parameters)
+            assert forwarder is not None
+            self._log.forwarded(
+                transaction.queue_id, copy.queue_id, forwarder, copy.reverse_path, recipients=len(copy.recipients)
+            )
 
     def not_stored(self, transaction: Transaction, client: Client, error: BaseException) -> Reply:
         """Decided, but the disk did not keep it: the reply says to come again."""
@@ -177,6 +199,10 @@ class Chronicle:
         """Something about a connection."""
         self._log.connection(client, what)
 
+    def warning(self, what: str) -> None:
+        """Something that the operator should mend."""
+        self._log.warning(what)
+
     def failure(self, error: BaseException) -> None:
         """A fault of ours."""
         self._log.failure("connection", error)
@@ -197,7 +223,7 @@ class Chronicle:
 
     def _record(self, transaction: Transaction, decision: Word, stage: str, rule: str, given: Reply | None) -> None:
         assert transaction.facts is not None
-        recipients = [RecordedRecipient(printable(str(recipient.forward_path))) for recipient in transaction.recipients]
+        recipients = [_recorded(transaction, recipient) for recipient in transaction.recipients]
         recipients += [
             RecordedRecipient(printable(str(forward_path)), str(refusal.reply))
             for forward_path, refusal in transaction.refused
@@ -218,8 +244,26 @@ class Chronicle:
             header=transaction.header,
             message=transaction.message,
             fault=transaction.wrong,
+            forwards=tuple([_forward(copy) for copy in transaction.passed_on]),
         )
         self._ledger.append(encode(made))
+
+
+def _recorded(transaction: Transaction, recipient: QueuedRecipient) -> RecordedRecipient:
+    """A recipient, and as the client named it where that is an address that leads back to another."""
+    named = transaction.named.get(recipient.number)
+    other = "" if named is None or named.original is None else printable(str(named.forward_path))
+    return RecordedRecipient(printable(str(recipient.forward_path)), named=other)
+
+
+def _forward(copy: QueuedMessage) -> RecordedForward:
+    """What is recorded of a message that goes on."""
+    return RecordedForward(
+        copy.queue_id,
+        printable(str(forwarder_of(copy.parameters) or "")),
+        printable(str(copy.reverse_path)),
+        tuple([printable(str(recipient.forward_path)) for recipient in copy.recipients]),
+    )
 
 
 def _notes(transaction: Transaction) -> str:

@@ -57,7 +57,9 @@ def judge(
     reader.update(octets)
     header_facts = message_facts(checker, facts, pra, now, policy.submitter)
     hashes = reader.finish()
-    message = yield from whole_message_facts(header_facts, facts, header, reader.signatures, hashes, now)
+    message = yield from whole_message_facts(
+        header_facts, facts, header, reader.signatures, hashes, now, policy.trusted_sealers
+    )
     decision = policy.at_message(message, header, reached)
     return written("END-OF-MESSAGE", decision, rules + decision.rules, message)
 

@@ -39,15 +39,28 @@ from purport.mail.address import NULL, Mailbox, ReversePath, a_label_address
 from purport.mail.envelope import Parameters
 from purport.mail.reply import Reply, reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing
+from purport.smtp.extensions import atrn
 from purport.smtp.extensions.binarymime import BINARYMIME, is_binary
 from purport.smtp.reply_reader import BadReply, ReplyReader
 from purport.smtp.sasl.login import ClientLogin
 from purport.smtp.stuffing import ChunkWriter, DataWriter, bdat
 
-__all__ = ["BadReply", "BeginTls", "ClientSession", "Finished", "GoAhead", "Ready", "Stage", "Transaction", "Unusable"]
+__all__ = [
+    "BadReply",
+    "BeginTls",
+    "ClientSession",
+    "Finished",
+    "GoAhead",
+    "Ready",
+    "Reversed",
+    "Stage",
+    "Transaction",
+    "Unusable",
+]
 
 KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 UNSENDABLE_ADDRESS: Final = reply(553, "5.6.7", "Address holds characters that need SMTPUTF8")
+ATRN_NOT_OFFERED: Final = reply(550, "5.5.1", "The server does not offer ATRN")
 TLS_NOT_OFFERED: Final = reply(450, "4.7.4", "TLS is required, but was not offered")  # RFC 3463 section 3.8
 EMPTY_MESSAGE: Final = b".\r\n"  # RFC 2920 section 3.1: the answer to a 354 that no accepted recipient stands behind
 
@@ -67,13 +80,14 @@ class Stage(Enum):
     MAIL_DATA = "mail data"
     CHUNK = "BDAT"
     END_OF_DATA = "end of data"
+    ATRN = "ATRN"
     QUIT = "QUIT"
 
     # Members are compared by identity; Enum's own hash runs Python code, and this one is asked per reply.
     __hash__ = object.__hash__
 
 
-CONNECT, GREETING, HELLO, STARTTLS, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, QUIT = Stage
+CONNECT, GREETING, HELLO, STARTTLS, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, ATRN, QUIT = Stage
 
 
 class Addressee(Protocol):
@@ -180,6 +194,13 @@ class BeginTls:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Reversed:
+    """The server took ATRN and waits for our greeting: the connection is a server session's now, and this one is
+    over."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Unusable:
     """The server takes no (more) mail on this connection: write what there is and close it. Transactions that
     were open are told as finished before."""
@@ -204,7 +225,7 @@ class Finished:
     transaction: Transaction
 
 
-ClientEvent = Ready | BeginTls | Unusable | GoAhead | Finished
+ClientEvent = Ready | BeginTls | Reversed | Unusable | GoAhead | Finished
 
 Expected = tuple[Stage, Transaction | None, int]  # the command sent, its transaction, the recipient's number
 
@@ -436,6 +457,18 @@ class ClientSession:
         self._expected.append((QUIT, None, 0))
         self._sending.append(b"QUIT\r\n")
 
+    def reverse(self, domains: Sequence[str]) -> None:
+        """Have the server send us what waits for these domains, for all of the login's where none is named (RFC 2645);
+        only when `idle`."""
+        if not self.idle:
+            raise RuntimeError("ATRN would interrupt a transaction")
+        if atrn.EXTENSION.keyword not in self.offers:
+            self._refuse(ATRN, ATRN_NOT_OFFERED)
+            return
+        self.ready = False
+        self._expected.append((ATRN, None, 0))
+        self._sending.append(atrn.command(domains))
+
     def abandon(self, given: Reply) -> None:
         """The connection is gone, or of no use any more: `given` decides for whoever has no reply."""
         self._end(given, local=True)
@@ -480,6 +513,8 @@ class ClientSession:
             self._take_starttls(given)
         elif stage is AUTH:
             self._take_auth(given)
+        elif stage is ATRN:
+            self._take_atrn(given)
         elif stage is QUIT:
             self.closed = True
         elif refused(given):
@@ -561,6 +596,16 @@ class ClientSession:
             self._events.append(Ready())
         else:
             self._refuse(AUTH, outcome)
+
+    def _take_atrn(self, given: Reply) -> None:
+        self.hello_dialogue.append(f"S: {given}")
+        if refused(given):
+            self._refuse(ATRN, given)
+            return
+        if self._reader.unread:  # it has nothing to say before we have greeted it
+            raise BadReply("octets behind the reply to ATRN")
+        self.closed = True
+        self._events.append(Reversed())
 
     def _take_mail(self, transaction: Transaction, given: Reply) -> None:
         transaction.mail_reply = given

@@ -102,6 +102,16 @@ class Etrn:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Atrn:
+    """ATRN (RFC 2645): full domain names as they were written, none for all that the login may have. After an accepting
+    answer the session is over where its state is REVERSED, and the connection is the shell's to hand on; where it is
+    not, the client had sent something ahead and was refused."""
+
+    domains: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Auth:
     """AUTH with a mechanism that is offered (RFC 4954 section 4): answer with a challenge (334 and base64), with 235 or
     with a refusal. `initial` is None where no initial response came."""
@@ -138,6 +148,7 @@ Event = (
     | Xclient
     | StartTls
     | Etrn
+    | Atrn
     | Auth
     | AuthResponse
     | Quit

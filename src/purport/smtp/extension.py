@@ -16,7 +16,7 @@ from purport.mail.reply import Reply
 from purport.smtp.event import Event
 from purport.smtp.state import State
 
-Service = Literal["mx", "submission", "lmtp"]  # what a listener is for
+Service = Literal["mx", "submission", "lmtp", "odmr"]  # what a listener is for
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from purport.smtp.event import (
 )
 from purport.smtp.extension import Terms
 from purport.smtp.extensions import auth
+from purport.smtp.extensions.atrn import SENT_AHEAD
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.starttls import READY_TO_START
@@ -51,6 +52,7 @@ from purport.smtp.state import (
     RCPT,
     READY,
     RESPONSE,
+    REVERSED,
     START,
     TRANSACTION,
     State,
@@ -151,7 +153,7 @@ class ServerSession:
 
     def receive(self, octets: bytes) -> None:
         """The next octets from the client."""
-        if self.state is CLOSED or self.state is HANDSHAKE:
+        if self.state is CLOSED or self.state is HANDSHAKE or self.state is REVERSED:
             return
         if self._start == len(self._buffer):
             self._buffer = octets
@@ -262,6 +264,9 @@ class ServerSession:
         elif state is HANDSHAKE:
             self._forget()  # whatever was sent ahead, perhaps by somebody else (RFC 3207 section 6)
             octets = READY_TO_START.octets()
+        elif state is REVERSED and self._start < len(self._buffer):
+            self._say(SENT_AHEAD)
+            return
         self._enter(state)
         octets = octets or WIRE.get(id(answer)) or answer.octets()
         self._sending += octets * self._recipients if self._lmtp and (verb is END or verb is LAST_CHUNK) else octets
@@ -545,7 +550,7 @@ def without_argument(argument: bytes) -> None:
         raise Rejected(NEEDS_NO_ARGUMENT)
 
 
-JUNK_VERBS: Final = frozenset((b"EHLO", b"HELO", b"LHLO", b"NOOP", b"HELP", b"VRFY", b"EXPN", b"RSET", b"ETRN"))
+JUNK_VERBS: Final = frozenset(b"EHLO HELO LHLO NOOP HELP VRFY EXPN RSET ETRN ATRN".split())
 COMMANDS: Final[Mapping[bytes, Callable[[ServerSession, bytes], Event | None]]] = {
     b"MAIL": ServerSession._mail,
     b"RCPT": ServerSession._rcpt,

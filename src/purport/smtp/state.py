@@ -25,13 +25,14 @@ class State(Enum):
     FAILED = "a chunk came before any recipient: nothing but RSET helps"
     LOGIN = "a challenge was sent, and the next line is the response to it"
     HANDSHAKE = "nothing is read before the TLS handshake"
+    REVERSED = "the client has become the server: nothing more is read here"
     CLOSED = "nothing more is read"
 
     # Members are compared by identity and few; Enum's own hash runs Python code, and this one is asked per command.
     __hash__ = object.__hash__
 
 
-START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, LOGIN, HANDSHAKE, CLOSED = State
+START, READY, MAIL, RCPT, DATA, CHUNKS, FAILED, LOGIN, HANDSHAKE, REVERSED, CLOSED = State
 
 BDAT: Final = b"BDAT"
 LAST_CHUNK: Final = b"BDAT LAST"  # stands for the end of a message in chunks where a verb is asked for
@@ -67,6 +68,7 @@ TRANSITIONS: Final[Table] = {
     FAILED: anywhere(FAILED) | {b"RSET": READY},
     LOGIN: {RESPONSE: READY},  # or LOGIN again, where the answer is another challenge (334)
     HANDSHAKE: {},
+    REVERSED: {},
     CLOSED: {},
 }
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, final
 
 from purport.policy.login import Login
-from purport.smtp.sasl import mechanisms
-from purport.smtp.sasl.exchange import Given, KeysWanted, PasswordCheck, Question
+from purport.smtp.sasl import cram_md5, mechanisms
+from purport.smtp.sasl.exchange import DigestCheck, Given, KeysWanted, PasswordCheck, Question
 from purport.smtp.sasl.keys import ScramKeys, keys_of_password
 from purport.smtp.sasl.saslprep import saslprep
 from purport.users.dovecot import DovecotAuth
@@ -87,6 +87,8 @@ class Authenticator:
             return await self._check(question.name, question.password, client, secure=secure)
         if isinstance(question, KeysWanted):
             return await self._keys(question.name)
+        if isinstance(question, DigestCheck):
+            return self._check_digest(question)
         if self._tokens is None:
             return None
         return await self._tokens.owner(question.token)
@@ -120,6 +122,13 @@ class Authenticator:
         task = asyncio.get_running_loop().create_task(work())
         self._renewing.add(task)
         task.add_done_callback(self._renewing.discard)
+
+    def _check_digest(self, question: DigestCheck) -> str | None:
+        """A digest takes as long for who does not exist, or whose password is not known in clear."""
+        clear = self._secret(question.name).clear
+        password = self._pepper.hex() if clear is None else prepared(clear)
+        right = hmac.compare_digest(cram_md5.digest(password, question.challenge), question.digest)
+        return question.name if right and clear is not None else None
 
     # SCRAM
 
@@ -161,14 +170,17 @@ class Authenticator:
         return NO_SECRET if user is None else user.secret
 
     def _mechanisms(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
-        """What can be offered: SCRAM only where it works for everybody, as a client that sees it uses nothing else."""
+        """What can be offered: SCRAM, and CRAM-MD5, only where they work for everybody, as a client that sees one uses
+        nothing else."""
         secrets = [user.secret for user in (*self._named.values(), *self._filed.values()) if user.secret]
         scram = self._dovecot is None and all(secret.scram or secret.clear is not None for secret in secrets)
+        clear = self._dovecot is None and bool(secrets) and all(secret.clear is not None for secret in secrets)
         passwords = self._dovecot is not None or self._file is not None or bool(secrets)
         possible = {
             mechanisms.SCRAM_PLUS: scram and passwords,
             mechanisms.SCRAM: scram and passwords,
             mechanisms.OAUTHBEARER: self._tokens is not None,
+            mechanisms.CRAM_MD5: clear,
             mechanisms.PLAIN: passwords,
             mechanisms.LOGIN: passwords,
         }

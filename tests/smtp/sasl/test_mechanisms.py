@@ -9,13 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purport.smtp.sasl import oauthbearer, plain, scram
+from purport.smtp.sasl import cram_md5, oauthbearer, plain, scram
 from purport.smtp.sasl.credentials import ClientFault, ClientMechanism, Credentials
 from purport.smtp.sasl.encoding import decode
-from purport.smtp.sasl.exchange import Challenge, Exchange, Given, KeysWanted, PasswordCheck, Refused, TokenCheck
+from purport.smtp.sasl.exchange import (
+    Challenge,
+    DigestCheck,
+    Exchange,
+    Given,
+    KeysWanted,
+    PasswordCheck,
+    Refused,
+    TokenCheck,
+)
 from purport.smtp.sasl.keys import ScramKeys, is_password, keys_of_password, read_keys
 from purport.smtp.sasl.mechanisms import (
     ALL,
+    CRAM_MD5,
     LOGIN,
     OAUTHBEARER,
     PLAIN,
@@ -53,6 +63,8 @@ class Users:
                 return name if (name, password) in known else None
             case KeysWanted(name):
                 return KEYS if name == "user" else keys_of_password("?", b"another salt", 4096)
+            case DigestCheck(name, asked, digest):
+                return name if (name, digest) == ("user", cram_md5.digest("pencil", asked)) else None
             case TokenCheck(token):
                 return "user@example.com" if token.startswith("vF9dft4qmTc2") else None
         raise AssertionError(question)
@@ -388,13 +400,13 @@ def test_our_client_logs_in_at_our_server(mechanism: str, early: bool) -> None:
     credentials = Credentials(user, "pencil", token=token)
     bindings: Mapping[str, bytes] = BOUND.bindings if mechanism == SCRAM_PLUS else {}
     client = client_mechanism(mechanism, credentials, "abc", bindings)
-    initial = client.initial() if early else None
+    initial = client.initial() if early else None  # where the server speaks first there is none
     exchange = server_exchange(mechanism, initial, ServerContext("srv", BOUND))
     assert converse(client, exchange, initial) == user
     assert client.complete
 
 
-@pytest.mark.parametrize("mechanism", [PLAIN, LOGIN, OAUTHBEARER])
+@pytest.mark.parametrize("mechanism", [PLAIN, LOGIN, CRAM_MD5, OAUTHBEARER])
 def test_a_client_says_no_more_than_there_is(mechanism: str) -> None:
     client = client_mechanism(mechanism, Credentials("user", "pencil", token="t"), "abc", {})
     with pytest.raises(ClientFault):
@@ -413,7 +425,9 @@ def test_a_client_says_no_more_than_there_is(mechanism: str) -> None:
         ((PLAIN, LOGIN), False, False, None),  # never in clear
         ((OAUTHBEARER, PLAIN), True, False, PLAIN),  # there is no token
         ((), True, True, None),
-        (("CRAM-MD5", "GSSAPI"), True, True, None),
+        (("DIGEST-MD5", "GSSAPI"), True, True, None),
+        ((CRAM_MD5, PLAIN), True, True, CRAM_MD5),
+        ((CRAM_MD5,), False, True, None),  # a weak password is found from what is sent
     ],
 )
 def test_the_client_chooses_the_strongest(

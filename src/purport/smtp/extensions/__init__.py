@@ -6,6 +6,7 @@ from typing import Final
 
 from purport.smtp.extension import Extension
 from purport.smtp.extensions import (
+    atrn,
     auth,
     binarymime,
     chunking,
@@ -41,6 +42,7 @@ ALL: Final[tuple[Extension, ...]] = (
     deliverby.EXTENSION,
     rrvs.EXTENSION,
     etrn.EXTENSION,
+    atrn.EXTENSION,
     mtpriority.EXTENSION,
     futurerelease.EXTENSION,
     submitter.EXTENSION,

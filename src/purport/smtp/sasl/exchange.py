@@ -60,13 +60,23 @@ class KeysWanted:
 
 @final
 @dataclass(frozen=True, slots=True)
+class DigestCheck:
+    """Whether this is what this user's password makes of a challenge (CRAM-MD5); the answer is as for a password."""
+
+    name: str
+    challenge: bytes = field(repr=False)
+    digest: str = field(repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class TokenCheck:
     """Whose this OAuth token is; the answer is a name, or None."""
 
     token: str = field(repr=False)
 
 
-Question = PasswordCheck | KeysWanted | TokenCheck
+Question = PasswordCheck | KeysWanted | DigestCheck | TokenCheck
 Step = Challenge | Question
 Given = bytes | ScramKeys | str | None
 Exchange = Generator[Step, Given, str]
@@ -84,6 +94,14 @@ def password_check(name: str, password: str) -> Generator[Step, Given, str]:
     """Ask for a user's password to be checked; returns the name that the user is known by. Raises Refused where it is
     wrong."""
     given = yield PasswordCheck(name, password)
+    if not isinstance(given, str):
+        raise Refused("authentication failure")
+    return given
+
+
+def digest_check(name: str, asked: bytes, digest: str) -> Generator[Step, Given, str]:
+    """Ask for the digest of a challenge to be checked, in the same way."""
+    given = yield DigestCheck(name, asked, digest)
     if not isinstance(given, str):
         raise Refused("authentication failure")
     return given

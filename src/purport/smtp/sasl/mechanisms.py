@@ -9,27 +9,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from purport.smtp.sasl import oauthbearer, plain, scram
+from purport.smtp.sasl import cram_md5, oauthbearer, plain, scram
 from purport.smtp.sasl.credentials import ClientMechanism, Credentials
 from purport.smtp.sasl.exchange import Exchange
 
 SCRAM_PLUS: Final = "SCRAM-SHA-256-PLUS"
 SCRAM: Final = "SCRAM-SHA-256"
 OAUTHBEARER: Final = "OAUTHBEARER"
+CRAM_MD5: Final = "CRAM-MD5"
 PLAIN: Final = "PLAIN"
 LOGIN: Final = "LOGIN"
-ALL: Final = (SCRAM_PLUS, SCRAM, OAUTHBEARER, PLAIN, LOGIN)
+ALL: Final = (SCRAM_PLUS, SCRAM, OAUTHBEARER, CRAM_MD5, PLAIN, LOGIN)
 BOUND: Final = "-PLUS"  # how a mechanism ends that needs channel bindings (RFC 5802 section 4)
 WITHOUT_SECRET: Final = frozenset((SCRAM_PLUS, SCRAM))  # those that send nothing which could be used again
 
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What a server's exchange needs besides the octets: our part of a nonce, the channel, the scope of tokens."""
+    """What a server's exchange needs besides the octets: our part of a nonce, the channel, the scope of tokens, our
+    name."""
 
     nonce: str = field(repr=False)
     channel: scram.Channel
     scope: str = ""
+    hostname: str = "localhost"
 
 
 def server_exchange(mechanism: str, initial: bytes | None, context: ServerContext) -> Exchange:
@@ -38,6 +41,8 @@ def server_exchange(mechanism: str, initial: bytes | None, context: ServerContex
         return scram.server(initial, context.nonce, context.channel, plus=mechanism == SCRAM_PLUS)
     if mechanism == OAUTHBEARER:
         return oauthbearer.server(initial, context.scope)
+    if mechanism == CRAM_MD5:
+        return cram_md5.server(initial, context.nonce, context.hostname)
     return plain.login_server(initial) if mechanism == LOGIN else plain.server(initial)
 
 
@@ -69,4 +74,6 @@ def client_mechanism(
         return scram.ScramClient(credentials, nonce, bindings, plus=mechanism == SCRAM_PLUS)
     if mechanism == OAUTHBEARER:
         return oauthbearer.OauthClient(credentials)
+    if mechanism == CRAM_MD5:
+        return cram_md5.CramMd5Client(credentials)
     return plain.LoginClient(credentials) if mechanism == LOGIN else plain.PlainClient(credentials)

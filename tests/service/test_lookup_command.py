@@ -1,0 +1,77 @@
+"""A program that is asked about mailboxes: bounded in time, output and number, and never a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from purport.mail.address import Mailbox
+from purport.service import lookup_command
+from purport.service.lookup_command import CannotAsk, LookupCommand
+
+BOB = Mailbox("bob", "company.com.example")
+
+
+def program(folder: Path, text: str) -> list[str]:
+    place = folder / "lookup"
+    place.write_text(f"#!{sys.executable}\nimport os, sys, time\n{text}\n")
+    place.chmod(0o755)
+    return [str(place), "argument with spaces; and more"]
+
+
+def asked(words: list[str], mailbox: Mailbox = BOB, times: int = 1, seconds: float = 10) -> list[str]:
+    async def play() -> list[str]:
+        now = 0.0
+        command = LookupCommand(words, lambda: now, seconds)
+        found = await asyncio.gather(*(command.targets(mailbox) for _ in range(times)))
+        assert all(one == found[0] for one in found)
+        return [str(target) for target in found[0]]
+
+    return asyncio.run(play())
+
+
+def test_the_address_is_a_line_and_the_answer_are_lines(tmp_path: Path) -> None:
+    words = program(tmp_path, "print(sys.stdin.readline().strip().replace('bob', 'robert')); print(' dave ')")
+    assert asked(words) == ["robert@company.com.example", "dave"]
+    assert asked(words, Mailbox("$(id) `id`", "company.com.example"))[0] == '"$(id) `id`"@company.com.example'
+
+
+def test_nothing_is_no_forward_and_it_need_not_read(tmp_path: Path) -> None:
+    assert asked(program(tmp_path, "")) == []
+
+
+def test_it_knows_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    words = program(tmp_path, "print('yes@a.example' if 'SECRET' in os.environ else 'no@a.example')")
+    assert asked(words) == ["no@a.example"]
+
+
+def test_many_who_ask_at_once_ask_few_times(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    assert asked(program(tmp_path, f"open({str(calls)!r}, 'a').write('x'); print('a@b.example')"), times=50)
+    assert len(calls.read_text()) <= lookup_command.AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("sys.exit(75)", "exit code 75"),
+        ("print('no address at all')", "cannot be read"),
+        ("print(':include:/etc/passwd')", "cannot be read"),
+        ("print('|/bin/sh')", "cannot be read"),
+        ("sys.stdout.buffer.write(b'\\xff')", "cannot be read"),
+        ("print('x' * 100000)", "more than 65536 octets"),
+        ("time.sleep(60)", "no answer within"),
+    ],
+)
+def test_what_is_no_answer_is_told(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(CannotAsk, match=reason):
+        asked(program(tmp_path, text), seconds=1 if "sleep" in text else 10)
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CannotAsk, match="No such file"):
+        asked([str(tmp_path / "nothing")])
