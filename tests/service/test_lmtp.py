@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import purport
-from support.dovecot_lmtp import DovecotLmtp
+from support.dovecot_service import DovecotLmtp
 from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server

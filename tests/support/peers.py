@@ -25,6 +25,7 @@ PLACES: dict[str, Path] = {
     "postfix": Path("/usr/sbin/postfix"),
     "smtp-sink": Path("/usr/sbin/smtp-sink"),
     "smtp-source": Path("/usr/sbin/smtp-source"),
+    "dovecot-lmtp": Path("/usr/lib/dovecot/lmtp"),
     "dovecot-submission": Path("/usr/lib/dovecot/submission"),
     "exim": EXIM,
     "opensmtpd": OPENSMTPD,
@@ -36,7 +37,7 @@ PLACES: dict[str, Path] = {
     "nodemailer": NODE_MODULES / "nodemailer",
     "smtp-server": NODE_MODULES / "smtp-server",
 }
-AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-submission", "cyrus")
+AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-lmtp", "dovecot-submission", "cyrus")
 
 
 def find_peer(name: str) -> str | None:
