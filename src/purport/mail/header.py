@@ -22,7 +22,6 @@ FIELDS_LIMIT: Final = 2000  # fields read; 100 hops that add twenty fields each
 LINE: Final = re.compile(
     rb"(?:([!-9;-~]+)([ \t]*):[^\n]*\n?(?:[ \t][^\n]*\n?)*)|(?:\r?\n)|(?:[^\n]*\n?(?:[ \t][^\n]*\n?)*)"
 )
-FOLD: Final = re.compile(rb"\r?\n")
 
 
 @final
@@ -46,7 +45,7 @@ class Field:
         """What stands after the colon, unfolded, without white space at its ends."""
         octets = self.raw[self._colon + 1 :]
         if octets.find(b"\n", 0, len(octets) - 1) >= 0:
-            octets = FOLD.sub(b"", octets)
+            octets = octets.replace(b"\r\n", b"").replace(b"\n", b"")
         return octets.strip(b" \t\r\n")
 
     @property
