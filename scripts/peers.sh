@@ -14,6 +14,7 @@ module Net::SSLeay libnet-ssleay-perl # for swaks --tls
 module IO::Socket::SSL libio-socket-ssl-perl # for Net::SMTP's STARTTLS, and for its AUTH:
 module Authen::SASL libauthen-sasl-perl
 need msmtp msmtp
+need fetchmail fetchmail
 need curl curl
 need gcc gcc
 need m4 m4 # makes Sendmail's configuration

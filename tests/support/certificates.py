@@ -18,10 +18,11 @@ class Authority:
         self.bundle = folder / "authority.pem"
         self.ca.cert_pem.write_to_path(str(self.bundle))
 
-    def issue(self, *names: str, file: str = "server.pem", expired: bool = False) -> Path:
-        """One file with key and chain for these names, put in place at once."""
+    def issue(self, *names: str, file: str = "server.pem", expired: bool = False, common: str | None = None) -> Path:
+        """One file with key and chain for these names, put in place at once. `common`: the name that old clients want
+        to see in the subject too."""
         until = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1) if expired else None
-        issued = self.ca.issue_cert(*names, not_after=until)
+        issued = self.ca.issue_cert(*names, not_after=until, common_name=common)
         path = self.folder / file
         fresh = self.folder / f"{file}.new"
         issued.private_key_and_cert_chain_pem.write_to_path(str(fresh))
