@@ -69,6 +69,22 @@ class Authentication:
     arc: ArcResult = NO_CHAIN
 
 
+def authenticated_before(
+    header: Header,
+    found: tuple[Signature, ...],
+    spf: SpfResult | None,
+    now: float,
+    chain: Chain | None,
+    memory: DmarcMemory | None,
+) -> Authentication | None:
+    """The results where they are known without asking anything or making a signature canonical, as for most messages of
+    most senders: there are no signatures, and the author is remembered. The arguments are those of `authenticate`."""
+    if memory is None or chain is None or found or chain:
+        return None
+    dmarc = memory.known(author_of(header), spf_identity(spf), (), now)
+    return None if dmarc is None else Authentication((), dmarc)
+
+
 def authenticate(
     header: Header,
     found: tuple[Signature, ...],
@@ -84,11 +100,6 @@ def authenticate(
     `memory` keeps results of DMARC from one message to the next."""
     author = author_of(header)
     identity = spf_identity(spf)
-    chain = read_chain(header) if chain is None else chain
-    if memory is not None and not found and not chain:  # most messages of most senders: nothing to be asked
-        known = memory.known(author, identity, (), now)
-        if known is not None:
-            return Authentication((), known)
     walks = Walks()
     dkim, _, arc = yield from together(
         verify(found, header, hashes, now), walks.walk(author.domains), validate(header, hashes, now, chain)

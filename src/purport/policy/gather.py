@@ -11,7 +11,7 @@ from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.dkim.signature import Signature
 from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.iprev import check_iprev
-from purport.authentication.message import authenticate
+from purport.authentication.message import authenticate, authenticated_before
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
@@ -130,12 +130,14 @@ def whole_message_facts(
         authentication = yield from authenticate(
             header, signatures, hashes, facts.mail.spf, now, chain=chain, memory=memory
         )
+    elif known := authenticated_before(header, signatures, mail.spf, now, chain, memory):
+        facts, authentication = (yield from header_facts), known
     else:
         facts, authentication = yield from together(
             header_facts, authenticate(header, signatures, hashes, mail.spf, now, chain=chain, memory=memory)
         )
     override = sealed_override(authentication.arc, authentication.dmarc, trusted_sealers)
-    return replace(facts, authentication=authentication, override=override)
+    return MessageFacts(facts.mail, facts.pra, facts.sender_id, authentication, override, facts.behind)
 
 
 def known(facts: T) -> Evaluation[T]:

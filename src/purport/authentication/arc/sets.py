@@ -85,10 +85,7 @@ def read_chain(header: Header) -> Chain:
     """The chain of a header. Never raises."""
     if not header.complete:
         return Chain(highest_instance(header), problem="its header is too long to be checked")
-    for field in header:
-        if field.name in NAMES:
-            break
-    else:
+    if header.by_name.keys().isdisjoint(NAMES):
         return NOTHING
     try:
         sets = arc_sets(header)

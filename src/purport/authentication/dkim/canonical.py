@@ -48,9 +48,7 @@ class SignedFields:
     __slots__ = ("_by_name", "_relaxed")
 
     def __init__(self, header: Header) -> None:
-        self._by_name: dict[str, list[Field]] = {}
-        for field in header:
-            self._by_name.setdefault(field.name, []).append(field)
+        self._by_name = header.by_name
         self._relaxed: dict[Field, bytes] = {}
 
     def count(self, name: str) -> int:
