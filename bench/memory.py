@@ -64,24 +64,40 @@ def large_message(pid: int, port: int, size: int) -> int:
     return peak(pid) - before
 
 
+HEAD = b"From: <alice@example.com>\r\nSubject: chunks\r\n\r\n"
+
+
 def chunked_message(pid: int, port: int, size: int) -> tuple[int, float]:
     """The same for a message in one chunk (RFC 3030), and how many octets a second were taken."""
-    head = b"From: <alice@example.com>\r\nSubject: chunks\r\n\r\n"
-    large = head + (b"x" * 76 + b"\r\n") * (size // 78)
+    large = HEAD + (b"x" * 76 + b"\r\n") * (size // 78)
     with smtplib.SMTP("127.0.0.1", port) as client:
-        client.sendmail(SENDER, [RECIPIENT], head)
+        client.sendmail(SENDER, [RECIPIENT], HEAD)
         Path(f"/proc/{pid}/clear_refs").write_text("5")
         before = peak(pid)
-        begun = time.perf_counter()
-        client.mail(SENDER)
-        client.rcpt(RECIPIENT)
-        client.send(b"BDAT %d LAST\r\n" % len(large))
-        client.send(large)
-        code, text = client.getreply()
-        took = time.perf_counter() - begun
+        rate = _rate(client, b"BDAT %d LAST\r\n" % len(large), large)
+    return peak(pid) - before, rate
+
+
+def lines_of_data(port: int, size: int) -> float:
+    """How many octets a second of the same message are taken after DATA."""
+    large = HEAD + (b"x" * 76 + b"\r\n") * (size // 78)
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail(SENDER, [RECIPIENT], HEAD)
+        return _rate(client, b"DATA\r\n", large + b".\r\n")
+
+
+def _rate(client: smtplib.SMTP, command: bytes, octets: bytes) -> float:
+    begun = time.perf_counter()
+    client.mail(SENDER)
+    client.rcpt(RECIPIENT)
+    client.send(command)
+    if command == b"DATA\r\n" and client.getreply()[0] != 354:
+        raise RuntimeError("DATA was refused")
+    client.send(octets)
+    code, text = client.getreply()
     if code != 250:
-        raise RuntimeError(f"the message in chunks was not taken: {text!r}")
-    return peak(pid) - before, len(large) / took
+        raise RuntimeError(f"the large message was not taken: {text!r}")
+    return len(octets) / (time.perf_counter() - begun)
 
 
 def peak(pid: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import paths  # noqa: F401  # makes support importable
 from support.dns_server import dns_server
+from support.peers import free_port, greets, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
 
@@ -73,10 +76,30 @@ def postfix(**settings: str) -> Iterator[Postfix]:
         server.stop()
 
 
+@contextmanager
+def aiosmtpd() -> Iterator[int]:
+    """aiosmtpd's own controller with its handler that forgets everything, in a process of its own: its port."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", AIOSMTPD, str(port)]) as process:
+        try:
+            wait_for(lambda: greets(port), what="aiosmtpd's greeting")
+            yield port
+        finally:
+            process.kill()
+
+
 def relaying_postfix(sink_port: int) -> dict[str, str]:
     """Sends everything on to the sink."""
     return {"relay_transport": f"smtp:[127.0.0.1]:{sink_port}"}
 
+
+AIOSMTPD = """
+import signal, sys
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+Controller(Sink(), hostname="127.0.0.1", port=int(sys.argv[1]), data_size_limit=200_000_000).start()
+signal.pause()
+"""
 
 # Its queue manager runs as always, and hands every message to the service that forgets it.
 DISCARDING: dict[str, str] = {"relay_transport": "discard"}

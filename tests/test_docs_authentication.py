@@ -9,6 +9,7 @@ from pathlib import Path
 
 from purport.authentication.authres.reader import read
 from purport.authentication.methods import ORDER
+from purport.config.load import read as settings_of
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = (PROJECT / "docs" / "authentication.md").read_text(encoding="utf-8")
@@ -29,6 +30,12 @@ def test_the_command_prints_what_the_page_shows() -> None:
 def test_the_python_works() -> None:
     (block,) = [block for block in BLOCKS if block.strip().startswith("from purport")]
     exec(compile(block, "docs/authentication.md", "exec"), {})
+
+
+def test_the_settings_load() -> None:
+    (block,) = [block for block in BLOCKS if block.strip().startswith("[dmarc]")]
+    settings = settings_of(f'hostname = "mx.example.com"\n[[listener]]\nbind = ["[::]:25"]\n{block}')
+    assert settings.dmarc.trusted_sealers == ["lists.example", "forwarder.example"]
 
 
 def test_the_field_is_one_that_we_read() -> None:

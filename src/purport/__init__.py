@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from purport.authentication.api import check_host as check_host
     from purport.authentication.api import check_sender_id as check_sender_id
     from purport.authentication.check_message import check_message as check_message
+    from purport.authentication.dkim.message import verify_dkim as verify_dkim
+    from purport.authentication.dkim.result import DkimResult as DkimResult
     from purport.authentication.sender_id.pra import PurportedResponsibleAddress as PurportedResponsibleAddress
     from purport.authentication.sender_id.pra import purported_responsible_address as purported_responsible_address
     from purport.authentication.spf.result import SpfResult as SpfResult
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DkimResult",
     "Mailbox",
     "PurportedResponsibleAddress",
     "Resolver",
@@ -34,9 +37,11 @@ __all__ = [
     "check_message",
     "check_sender_id",
     "purported_responsible_address",
+    "verify_dkim",
 ]
 
 _WHERE: Final = {
+    "DkimResult": "purport.authentication.dkim.result",
     "Mailbox": "purport.mail.address",
     "PurportedResponsibleAddress": "purport.authentication.sender_id.pra",
     "Resolver": "purport.net.resolver",
@@ -46,6 +51,7 @@ _WHERE: Final = {
     "check_message": "purport.authentication.check_message",
     "check_sender_id": "purport.authentication.api",
     "purported_responsible_address": "purport.authentication.sender_id.pra",
+    "verify_dkim": "purport.authentication.dkim.message",
 }
 
 

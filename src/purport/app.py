@@ -54,11 +54,15 @@ from purport.parts import (
     make_routes,
     make_schedule,
     make_sources,
+    make_submitter,
     make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
-from purport.queue.store import NotStored
+from purport.queue.store import NotStored, QueuedMessage
+from purport.reporting import day
+from purport.reporting.outbox import Outbox
+from purport.reporting.reporting import Reporting
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.fetch import Fetcher, Means
@@ -153,11 +157,30 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
-        contexts = make_client_contexts(path, settings)
+        self._reporting = Reporting(
+            state,
+            resolver=self._resolver,
+            outbox=Outbox(
+                settings.hostname,
+                routes,
+                schedule,
+                self._store,
+                ids.next,
+                self._submit,
+                time.time,
+                lambda: self._signer,
+            ),
+            tls=make_submitter(settings, settings.tls_report) if settings.tls_report.send else None,
+            dmarc=make_submitter(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
+            note=log.notice,
+            warn=log.warning,
+            failure=log.failure,
+        )
         self._forwarding = make_forwarding(path, settings)
         reporter = Reporter(
             settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
         )
+        contexts = make_client_contexts(path, settings)
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -199,6 +222,7 @@ class Server:
             throttle=Throttle(),
             look=self._deliverer.look,
             clock=time.time,
+            report_dmarc=self._reporting.report_dmarc,
             visits=self._visits,
         )
         # What providers bring comes in as through a listener that nobody can connect to.
@@ -226,6 +250,7 @@ class Server:
             await self.close(grace=0)
             raise
         self._deliverer.start()
+        self._reporting.start()
         for fetcher in self._fetchers:
             fetcher.start()
         self._tick()
@@ -246,9 +271,11 @@ class Server:
             await asyncio.sleep(0.02)
         for listening in self._listening:
             listening.relay.break_off()
+        await self._reporting.stop()
         await self._visits.close(max(1.0, end - self._loop.time()))
         await self._deliverer.stop(max(1.0, end - self._loop.time()))
         await self._control.close()
+        await self._reporting.close()
         await self._store.close()
         self._threads.close()
         if self._ticker is not None:
@@ -264,7 +291,17 @@ class Server:
         Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
         try:
             settings = load(self._path)
-            fixed = ("hostname", "state_dir", "dns", "queue", "relay", "credentials", "fetch")
+            fixed = (
+                "hostname",
+                "state_dir",
+                "dns",
+                "queue",
+                "relay",
+                "credentials",
+                "fetch",
+                "tls_report",
+                "dmarc_report",
+            )
             if any(getattr(settings, name) != getattr(self._settings, name) for name in fixed) or [
                 listener.bind for listener in settings.listener
             ] != [listener.bind for listener in self._settings.listener]:
@@ -292,6 +329,10 @@ class Server:
             listening.relay.front = front
         self._log.notice("the settings were read again")
 
+    def _submit(self, message: QueuedMessage) -> None:
+        """Deliver a message of our own."""
+        self._deliverer.submit(message)
+
     def _report_signer(self) -> Signer:
         """What signs our reports, by the settings of now."""
         return self._signer if self._settings.dkim_sign.reports else NO_SIGNER
@@ -307,6 +348,8 @@ class Server:
 
     async def _asked(self, request: Request) -> Response:
         """What a tool asked over the control socket."""
+        if request.command == "report":
+            return await self._report(request)
         if request.command == "fetch":
             return await self._fetch(request.argument)
         if request.command != "refresh":
@@ -316,6 +359,14 @@ class Server:
         except NotStored as error:
             return Response(False, str(error))
         return Response(True)
+
+    async def _report(self, request: Request) -> Response:
+        """Send a report that an operator asked for."""
+        try:
+            told = await self._reporting.send(request.kind, day.parse(request.day), request.domain)
+        except (LookupError, ValueError, sqlite3.Error) as error:
+            return Response(False, str(error))
+        return Response(told.startswith("sent"), told)
 
     async def _fetch(self, name: str) -> Response:
         """Fetch now from the provider of this name, or from all."""

@@ -13,11 +13,12 @@ from typing import Final
 import msgspec
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.true_client import TrustedHops
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.odmr import provider_of
 from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Listener, Settings
+from purport.config.schema import Domain, Listener, ReportTable, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
@@ -43,6 +44,7 @@ from purport.policy.relaying import Networks, Relaying
 from purport.policy.submission import SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy
 from purport.queue.schedule import Schedule
+from purport.reporting.submitter import Submitter
 from purport.service.alias_files import WrongAliases, aliases_in
 from purport.service.fetch import Source
 from purport.service.forwarding import ForwardDesk
@@ -66,6 +68,7 @@ from purport.users.tokens import Tokens, TokenSettings
 
 OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
+SRS_SECRET: Final = "srs-secret"  # in state_dir
 SRS_SECRET_OCTETS: Final = 24  # of chance, as text: more than the hash that it keys can show
 
 
@@ -97,6 +100,10 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
+        trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
+        trusted_hops=TrustedHops(
+            Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
+        ),
     )
 
 
@@ -145,6 +152,8 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         ours=forwards.ours,
         srs_domain=table.srs_domain.lower(),
         repair=table.repair,
+        addresses=tuple(table.addresses),
+        dmarc_fail=table.dmarc_fail,
         commands={
             a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)
             for domain in settings.domain
@@ -152,6 +161,14 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         },
         exists=existing(settings, forwards),
     )
+
+
+def known_srs(path: Path, settings: Settings) -> Srs | None:
+    """What reads our SRS addresses, where there is a secret already. Raises SettingsError."""
+    if not settings.forwarding.srs_secret_file and not (state_folder(path, settings) / SRS_SECRET).exists():
+        return None
+    table = settings.forwarding
+    return Srs(srs_secrets(path, settings), table.srs_separator, table.srs_days, table.srs_hash_length)
 
 
 def existing(settings: Settings, forwards: Forwards) -> Callable[[Mailbox], bool]:
@@ -169,7 +186,7 @@ def srs_secrets(path: Path, settings: Settings) -> tuple[bytes, ...]:
     """The secrets of SRS addresses: those of the file that is named, else one of our own, made when it is first asked
     for. Raises SettingsError."""
     named = settings.forwarding.srs_secret_file
-    place = path.parent / named if named else state_folder(path, settings) / "srs-secret"
+    place = path.parent / named if named else state_folder(path, settings) / SRS_SECRET
     try:
         if not named and not place.exists():
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -260,6 +277,13 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         return ClientContexts(authorities)
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+
+
+def make_submitter(settings: Settings, table: ReportTable) -> Submitter:
+    """Who sends the reports that one table of the settings is about."""
+    contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
+    sender = parse_mailbox(table.from_) if table.from_ else contact
+    return Submitter(table.organization or settings.hostname, contact, sender)
 
 
 def make_pool_settings(settings: Settings) -> PoolSettings:
@@ -395,7 +419,9 @@ def make_front(
         desk=desk,
         signer=signer if settings.dkim_sign.submission else NO_SIGNER,
         forwarding=forwarding,
+        sealer=signer if settings.forwarding.seal else NO_SIGNER,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
+        client_names=settings.dns.client_names,
         takes_mail=listener.takes_mail,
         judged=listener.service == "lmtp",
         customers=make_customers(settings),

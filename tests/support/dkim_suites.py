@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from purport.authentication.dkim.body import MessageHasher
+from purport.authentication.dkim.canonical import CanonicalBody, SignedFields
+from purport.authentication.dkim.message import verify_message
 from purport.authentication.dkim.result import DkimResult
-from purport.authentication.dkim.signature import signatures
-from purport.authentication.dkim.verify import DEFAULT, DkimPolicy, verify
+from purport.authentication.dkim.tags import base64_value, read_tags
+from purport.authentication.dkim.tags import words as words_of
+from purport.authentication.dkim.verify import DEFAULT, DkimPolicy
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver
+from purport.mail.header import read_header
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "suites"
@@ -36,11 +46,7 @@ class Case:
 
 def check(octets: bytes, zone: dict[str, Any], now: float = NOW, policy: DkimPolicy = DEFAULT) -> list[DkimResult]:
     """The results of a message, in the order of its signatures."""
-    hasher = MessageHasher(lambda header: [signature.form for signature in signatures(header)])
-    hasher.update(octets)
-    hashes = hasher.finish()
-    assert hasher.header is not None
-    results = start(verify(signatures(hasher.header), hasher.header, hashes, now, policy), StaticResolver(zone))
+    results = start(verify_message(octets, now, policy), StaticResolver(zone))
     assert not isinstance(results, Suspended)
     return list(results)
 
@@ -96,6 +102,35 @@ def mail_dkim(path: Path) -> list[Case]:
         count = len(test["algorithms"])
         found.append(Case(test["file"], octets, zone, tuple((word,) * count for word in results)))
     return found
+
+
+def old_signatures(path: Path) -> list[Case]:
+    """The messages of that corpus whose signatures were valid when they were made, with SHA-1 or short keys. Those
+    of the first drafts, which have no bh=, are skipped by its own tests too."""
+    passing = {test["file"] for test in _cases(path) if test["result"] == "pass" and "ietf00" not in test["file"]}
+    return [case for case in mail_dkim(path) if case.name in passing and "ed25519" not in case.name]
+
+
+def was_valid(case: Case) -> bool:
+    """Whether a signature of a message holds as far as canonical forms and arithmetic go, which have not changed."""
+    header = read_header(case.octets)
+    for found in header.all("dkim-signature"):
+        with suppress(ValueError, KeyError, InvalidSignature):
+            tags = read_tags(found.text)
+            forms = tags.get("c", "simple/simple").split("/")
+            digest = hashlib.new(tags["a"].partition("-")[2])
+            body = CanonicalBody(digest.update, relaxed=forms[1:] == ["relaxed"])
+            body.update(case.octets[header.length :])
+            body.finish()
+            octets = SignedFields(header).octets(
+                words_of(tags["h"].lower()), relaxed=forms[0] == "relaxed", signature=found.raw, apart=found
+            )
+            [record] = case.zone[f"{tags['s']}._domainkey.{tags['d']}"]
+            key = load_der_public_key(base64_value(read_tags(record["TXT"])["p"]))
+            assert isinstance(key, RSAPublicKey)
+            key.verify(base64_value(tags["b"]), octets, PKCS1v15(), SHA1() if "sha1" in tags["a"] else SHA256())
+            return digest.digest() == base64_value(tags["bh"])
+    return False
 
 
 def mail_auth(path: Path) -> list[Case]:

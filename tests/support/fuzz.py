@@ -17,14 +17,19 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from purport.authentication.dkim.key import KeyProblem, read_key
+from purport.authentication.dkim.message import verify_message
 from purport.authentication.dmarc.author import author_of
 from purport.authentication.dmarc.record import parse as parse_dmarc
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.true_client import TrustedHops, true_client
 from purport.config.load import SettingsError, read
+from purport.dns.lookup import Suspended, start
+from purport.dns.zone import StaticResolver
 from purport.mail.address import Mailbox
 from purport.mail.conversion import CannotConvert, to_7bit
 from purport.mail.envelope import Recipient
@@ -131,7 +136,9 @@ FIELDS = [
     b"\r\n",
     b"--b\r\n",
     b"--b--\r\n",
-    b"DKIM-Signature: a=rsa-sha256; c=relaxed/relaxed; l=3; bh=AAAA; d=x.example\r\n",
+    b"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; l=3; d=x.example; s=s; h=from:to; i=a=3D@x.example;\r\n"
+    b" t=1; x=99; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n",
+    b"v=DKIM1; k=ed25519; h=sha256; s=email:*; t=y:s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     b"\xc3\xbc",
     b"(((",
     b'"\\',
@@ -282,9 +289,20 @@ def talk(session: ClientSession, recipients: list[Recipient]) -> None:
     session.to_send()
 
 
+ZONE = StaticResolver(
+    {"s._domainkey.x.example": [{"TXT": "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}]}
+)
+
+
 def header(_chance: random.Random, octets: bytes) -> None:
     found = read_header(octets)
     purported_responsible_address(octets)
+    results = start(verify_message(octets, 50.0), ZONE)
+    assert not isinstance(results, Suspended)
+    assert all(result.result != "pass" and result.problem.isprintable() for result in results)
+    for record in octets.split(b"\r\n"):
+        with suppress(KeyProblem):
+            read_key(record.decode("latin-1"))
     assert (author_of(found).kind == "named") == bool(author_of(found).domains)
     client = true_client(found, "192.0.2.1", TrustedHops(("192.0.2.1", "192.0.2.2")))
     assert client is not None

@@ -12,18 +12,35 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-EXIM = PROJECT / ".peers/exim/usr/sbin/exim4"  # unpacked there: as a package it cannot stand beside Postfix
-POSTSRSD = PROJECT / ".peers/postsrsd/usr/sbin/postsrsd"  # as a package it would start a server of its own
-PLACES = {"postfix": "/usr/sbin/postfix", "smtp-sink": "/usr/sbin/smtp-sink", "smtp-source": "/usr/sbin/smtp-source"}
+UNPACKED = PROJECT / ".peers"  # what cannot stand beside Postfix as a package, or would start a service of its own
+EXIM = UNPACKED / "exim/usr/sbin/exim4"
+OPENSMTPD = UNPACKED / "opensmtpd/usr/sbin/smtpd"
+SENDMAIL = UNPACKED / "sendmail/usr/libexec/sendmail/sendmail"
+POSTSRSD = UNPACKED / "postsrsd/usr/sbin/postsrsd"
+HAPROXY = UNPACKED / "haproxy/usr/sbin/haproxy"
+NGINX = UNPACKED / "nginx/usr/sbin/nginx"
+NODE_MODULES = UNPACKED / "npm/node_modules"
+PLACES: dict[str, Path] = {
+    "postfix": Path("/usr/sbin/postfix"),
+    "smtp-sink": Path("/usr/sbin/smtp-sink"),
+    "smtp-source": Path("/usr/sbin/smtp-source"),
+    "dovecot-submission": Path("/usr/lib/dovecot/submission"),
+    "exim": EXIM,
+    "opensmtpd": OPENSMTPD,
+    "sendmail": SENDMAIL,
+    "postsrsd": POSTSRSD,
+    "haproxy": HAPROXY,
+    "nginx": NGINX,
+    "nodemailer": NODE_MODULES / "nodemailer",
+    "smtp-server": NODE_MODULES / "smtp-server",
+}
+AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-submission")
 
 
 def find_peer(name: str) -> str | None:
     """Where the program is, if it is."""
-    if name == "exim":
-        return str(EXIM) if EXIM.exists() else None
-    if name == "postsrsd" and POSTSRSD.exists():
-        return str(POSTSRSD)
-    return shutil.which(name) or shutil.which(PLACES.get(name, name))
+    place = PLACES.get(name)
+    return str(place) if place is not None and place.exists() else shutil.which(name)
 
 
 def require_peer(name: str) -> str:
@@ -31,7 +48,7 @@ def require_peer(name: str) -> str:
     place = find_peer(name)
     if place is None:
         missing(f"{name} is not installed")
-    if name in ("postfix", "exim") and os.geteuid() != 0:
+    if name in AS_ROOT and os.geteuid() != 0:
         missing(f"{name} starts as root only")
     assert place is not None
     return place

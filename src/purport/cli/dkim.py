@@ -48,7 +48,7 @@ def command() -> None:
 @click.argument("domain")
 @click.argument("selector")
 @click.option("--type", "kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", help="Default: rsa.")
-@click.option("--bits", type=click.IntRange(1024, 8192), default=BITS, help=f"Of an RSA key; default: {BITS}.")
+@click.option("--bits", type=click.IntRange(1024, 4096), default=BITS, help=f"Of an RSA key; default: {BITS}.")
 @click.option("--out", metavar="FILE", help="Where the private key goes; default: SELECTOR.DOMAIN.pem.")
 def keygen(domain: str, selector: str, kind: str, bits: int, out: str | None) -> None:
     """Make a key, print the DNS record of its public part, and say what to put into the settings. A file that is there
@@ -87,10 +87,13 @@ def verify(files: tuple[str, ...], as_json: bool, zone: str | None, config: str 
     """Verify the signatures of messages; `-` is stdin. Exits with 0 where each message has one that passes, else 1."""
     import json
 
+    from purport.authentication.dkim.message import verify_message
+    from purport.cli.dns import evaluate
+
     settings = settings_if_any(config)
     code = 0
     for file in files:
-        results = results_of(with_crlf(read_input(file)), zone, settings)
+        results = evaluate(verify_message(with_crlf(read_input(file)), time.time()), zone, settings)
         if not any(result.result == "pass" for result in results):
             code = NO_PASS
         if as_json:
@@ -168,20 +171,6 @@ def name_of(text: str, what: str) -> str:
         return dns_name(text, what)
     except Malformed as error:
         raise Failure(str(error), EX_USAGE) from error
-
-
-def results_of(octets: bytes, zone: str | None, settings: tuple[Path, Settings] | None) -> tuple[DkimResult, ...]:
-    """What became of the signatures of a message."""
-    from purport.authentication.dkim.body import hash_body
-    from purport.authentication.dkim.signature import signatures
-    from purport.authentication.dkim.verify import verify
-    from purport.cli.dns import evaluate
-    from purport.mail.header import read_header
-
-    header = read_header(octets)
-    found = signatures(header)
-    hashes = hash_body((octets[header.length :],), *(signature.form for signature in found))
-    return evaluate(verify(found, header, hashes, time.time()), zone, settings)
 
 
 def author_of(header: Header) -> Mailbox:

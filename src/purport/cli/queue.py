@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from purport.cli.control import NoServer, ask
 from purport.cli.exits import (
     EX_NOINPUT,
     EX_TEMPFAIL,
@@ -268,16 +268,12 @@ def _reading() -> Iterator[None]:
 
 def _tell_server(state: Path) -> None:
     """Have a running server look at the queue; without one there is nobody to tell."""
-    with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(CONTROL_SECONDS)
-        try:
-            control.connect(str(state / "control"))
-            control.sendall(b'{"command": "refresh"}\n')
-            answer = json.loads(control.makefile("rb").readline() or b"{}")
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except (OSError, ValueError) as error:
-            click.echo(f"note: the server could not be told: {error}", err=True)
-            return
+    try:
+        answer = ask(state, {"command": "refresh"}, CONTROL_SECONDS)
+    except NoServer:
+        return
+    except (OSError, ValueError) as error:
+        click.echo(f"note: the server could not be told: {error}", err=True)
+        return
     if not answer.get("ok"):
         click.echo(f"note: the server says: {safe(str(answer.get('text', '')))}", err=True)

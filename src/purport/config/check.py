@@ -13,7 +13,7 @@ from purport.config.odmr import check_odmr
 from purport.config.places import is_host, is_port, parse_bind
 from purport.config.schema import Settings
 from purport.config.wrong import Wrong
-from purport.mail.address import parse_forward_path
+from purport.mail.address import parse_forward_path, parse_mailbox
 from purport.mail.domain import a_label_form, is_domain_name
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.etrn import QUEUE
@@ -50,9 +50,14 @@ def check(settings: Settings) -> None:
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
+    _check_networks(("trusted_hops", "networks"), settings.trusted_hops.networks)
+    for name, reports in (("tls_report", settings.tls_report), ("dmarc_report", settings.dmarc_report)):
+        _check_address((name, "contact"), reports.contact)
+        _check_address((name, "from"), reports.from_)
+    _check_names(("dmarc", "trusted_sealers"), settings.dmarc.trusted_sealers)
     check_logins(settings)
-    check_odmr(settings)
     check_forwards(settings)
+    check_odmr(settings)
     if settings.queue.max_backoff < settings.queue.min_backoff:
         raise Wrong(("queue", "max_backoff"), "is less than min_backoff")
 
@@ -94,6 +99,19 @@ def _check_names(path: Path, domains: list[str]) -> None:
             a_label_form(domain)
         except ValueError as error:
             raise Wrong((*path, number), f"{_quoted(domain)} is no domain name") from error
+
+
+def _check_address(path: Path, address: str) -> None:
+    """An address that reports name: in ASCII, as every receiver has to understand it; or none."""
+    if not address:
+        return
+    try:
+        mailbox = parse_mailbox(address)
+        usable = is_domain_name(mailbox.domain)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Wrong(path, f"{_quoted(address)} is no address", 'such as "postmaster@example.com"')
 
 
 def _check_owners(path: Path, mailboxes: list[str]) -> None:

@@ -23,16 +23,16 @@ GIVEN: Final = {
     "credentials.next_hop": "smtp:smarthost.example.net:587",
     "credentials.user": "company",
     "credentials.password": "change me",
+    "dkim.domain": "company.com.example",
+    "dkim.selector": "s1",
+    "dkim.key": "s1.company.com.example.pem",
     "odmr.user": "branch",
     "fetch.host": "odmr.provider.example:366",
     "fetch.user": "company",
     "fetch.password_file": "odmr.password",
-    "dkim.domain": "company.com.example",
-    "dkim.selector": "s1",
-    "dkim.key": "s1.company.com.example.pem",
 }
 # Tables that stand in the sample behind a #, as they mean something only with files or people of one's own.
-COMMENTED: Final = frozenset(("certificate", "tls_policy", "odmr", "fetch", "dkim"))
+COMMENTED: Final = frozenset(("certificate", "tls_policy", "dkim", "odmr", "fetch"))
 # What the sample shows for a key that is left out by default.
 SHOWN: Final = {
     "domain.mailboxes": ["bob", "postmaster"],

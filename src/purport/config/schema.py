@@ -39,6 +39,9 @@ class Dns(Table, frozen=True):
         str,
         Meta(description="a JSON file that answers every question instead of the DNS: for demonstrations and tests"),
     ] = ""
+    client_names: Annotated[
+        bool, Meta(description="look up the names of clients, for Received fields, logs and iprev (RFC 8601)")
+    ] = True
     timeout: Annotated[Seconds, Meta(description="seconds for one try with one resolver")] = 5.0
     cache_entries: Annotated[Count, Meta(description="answers kept in memory")] = 50_000
 
@@ -314,6 +317,20 @@ class Spf(Table, frozen=True):
     received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
 
 
+class TrustedHops(Table, frozen=True):
+    """Gateways and backup servers of your own that mail passes before it comes here: not they are judged, but the
+    clients that their Received fields name."""
+
+    networks: Annotated[list[str], Meta(description="networks that they are in")] = []
+    names: Annotated[
+        list[str],
+        Meta(
+            description='what they call themselves in their Received fields, ".example.com" for all below it; empty: '
+            "any name is taken, also that of a field which their client wrote where they write none"
+        ),
+    ] = []
+
+
 class Dmarc(Table, frozen=True):
     """What the domain of the author asks for (RFC 9989)."""
 
@@ -329,6 +346,13 @@ class Dmarc(Table, frozen=True):
     on_temperror: Annotated[
         Literal["accept", "defer"], Meta(description="when the DNS cannot be asked: go on, or answer 450 4.4.3")
     ] = "accept"
+    trusted_sealers: Annotated[
+        list[str],
+        Meta(
+            description="domains of mailing lists and forwarders: where one of them has sealed a message with ARC (RFC "
+            "8617) and saw DMARC pass, what the author's domain asks for is not done"
+        ),
+    ] = []
 
 
 class Limits(Table, frozen=True):
@@ -431,12 +455,34 @@ class Forwarding(Table, frozen=True):
     """Mail that goes on to another address: who answers for it, and where its bounces go."""
 
     repair: Annotated[
-        Literal["none", "resent", "srs", "both"],
+        Literal["none", "resent", "srs", "both", "least"],
         Meta(
             description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
-            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither; "
+            "least: the least of these that the next hop is expected to let pass"
         ),
     ] = "resent"
+    addresses: Annotated[
+        list[str],
+        Meta(
+            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
+            "the DNS has for hostname"
+        ),
+    ] = []
+    seal: Annotated[
+        bool,
+        Meta(
+            description="say under an ARC seal (RFC 8617) what was found about a message, where [[dkim]] has a key for "
+            "the domain of the mailbox that forwards"
+        ),
+    ] = True
+    dmarc_fail: Annotated[
+        Literal["policy", "refuse", "forward"],
+        Meta(
+            description="what is not forwarded of mail that fails DMARC: policy: that of domains which ask for more "
+            "than none; refuse: all of it; forward: nothing is held back"
+        ),
+    ] = "policy"
     srs_domain: Annotated[
         str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
     ] = ""
@@ -470,6 +516,27 @@ class TlsPolicy(Table, frozen=True):
             "or where MX records say who that is the domain or a name below it"
         ),
     ] = []
+
+
+class ReportTable(Table, frozen=True):
+    """What daily reports of all kinds have in common."""
+
+    send: Annotated[bool, Meta(description="count what there is to tell, and send it; false: neither")] = True
+    organization: Annotated[str, Meta(description="who reports; empty: the host name")] = ""
+    contact: Annotated[
+        str, Meta(description="the address for questions; its domain reports; empty: postmaster at the host name")
+    ] = ""
+    from_: Annotated[
+        str, Meta(description="the From of reports by mail, in a domain that mail is signed for; empty: contact")
+    ] = field(default="", name="from")
+
+
+class TlsReport(ReportTable, frozen=True):
+    """Daily reports about TLS to the domains that mail went to and that ask for them (TLSRPT, RFC 8460)."""
+
+
+class DmarcReport(ReportTable, frozen=True):
+    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
 
 
 class Etrn(Table, frozen=True):
@@ -542,6 +609,7 @@ class Settings(Table, frozen=True):
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     dmarc: Dmarc = field(default_factory=Dmarc)
+    trusted_hops: TrustedHops = field(default_factory=TrustedHops)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     priority: Priority = field(default_factory=Priority)
@@ -549,6 +617,8 @@ class Settings(Table, frozen=True):
     relay: Relay = field(default_factory=Relay)
     forwarding: Forwarding = field(default_factory=Forwarding)
     tls_policy: Annotated[list[TlsPolicy], Meta(description="protection on the way to some domains")] = []
+    tls_report: TlsReport = field(default_factory=TlsReport)
+    dmarc_report: DmarcReport = field(default_factory=DmarcReport)
     etrn: Annotated[list[Etrn], Meta(description="clients that may start the delivery of what waits for them")] = []
     odmr: Annotated[list[Odmr], Meta(description="users whose hosts come for the mail of their domains")] = []
     fetch: Annotated[list[Fetch], Meta(description="providers that have mail for us")] = []

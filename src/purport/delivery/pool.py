@@ -305,8 +305,8 @@ class Pool:
 
     async def _converted(self, destination: Destination, job: Job, host: str) -> None:
         async with self._one_conversion:  # the whole message is in memory meanwhile
-            fits = await convert(job, host, self._signer(), self.now())
-        if fits and not self._closing:
+            converted = await convert(job, host, self._signer(), self.now())
+        if converted and not self._closing:
             destination = self._destinations.setdefault(destination.next_hop, destination)
             destination.append(job)
             self._serve(destination)

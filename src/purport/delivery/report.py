@@ -10,15 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from purport.authentication.dkim.body import hash_body
-from purport.authentication.dkim.sign import FORM
-from purport.authentication.dkim.signer import Signer, no_signer
+from purport.authentication.dkim.signer import Signer, no_signer, signatures
 from purport.delivery.deadline import deadline_of
 from purport.delivery.route import Routes
 from purport.mail.address import NULL, Mailbox
 from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, mailer_daemon, report
 from purport.mail.envelope import NO_PARAMETERS
-from purport.mail.header import read_header
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
@@ -116,21 +113,13 @@ class Reporter:
             now,
             NULL,
             NO_PARAMETERS if reverse_path.local_part.isascii() else INTERNATIONAL,
-            self._signatures(octets, now),
+            # Of our own domain: they make a report a receipt that can be shown to others (RFC 6376).
+            signatures(self.signer(), mailer_daemon(self.hostname), octets, now),
             self.store.body(spool),
             [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
             expires_at=self.schedule.expires_at(now),
             priority=message.priority,  # RFC 6710 section 4.6
         )
-
-    def _signatures(self, octets: bytes, now: float) -> bytes:
-        """Signatures of our own domain, which make a report a receipt that can be shown to others (RFC 6376)."""
-        signer = self.signer()
-        if not signer:
-            return b""
-        header = read_header(octets)
-        hashes = hash_body((octets[header.length :],), FORM)
-        return signer.fields(mailer_daemon(self.hostname), header, hashes, now)
 
 
 def fate_of(

@@ -23,10 +23,10 @@ from purport.mail.reply import Reply, reply
 from purport.queue.store import ON_DEMAND
 
 MAILDIR: Final = "maildir"
-ODMR: Final = ON_DEMAND.removesuffix(":")  # what a domain is delivered by whose host comes for its mail
 JUNK: Final = "maildir:Junk"  # where mail in quarantine goes; not for settings
 MAILDIRS: Final = (MAILDIR, JUNK)
 FAIL: Final = "fail:"  # in place of a next hop: the recipient fails with the reply behind it
+ODMR: Final = ON_DEMAND.removesuffix(":")  # what a domain is delivered by whose host comes for its mail
 SMTP_PORT: Final = 25
 LOOPBACK: Final = ("127.0.0.1", "::1")  # RFC 6761 section 6.3: localhost needs no DNS
 

@@ -72,8 +72,8 @@ def divided(job: Job, fitting: Sequence[QueuedRecipient]) -> tuple[Job, Job]:
 
 
 async def convert(job: Job, host: str, signer: Signer, now: float) -> bool:
-    """Convert a message for a host that does not take it as it is. False: it cannot be, and its recipients are
-    settled."""
+    """Convert a message for a host that does not take it as it is; a signature of ours is made anew. False: it cannot
+    be, and its recipients are settled."""
     try:
         trace, body = await asyncio.to_thread(converted, job.message, signer, now)
     except CannotConvert as refusal:

@@ -62,8 +62,8 @@ class Visits:
         self.deliverer = deliverer
         self.hostname = hostname
         self.extensions = extensions
-        self.patience: Mapping[Stage | None, float] = patience.by_stage() | {None: REFILL_SECONDS}
         self.signer = signer  # the one of now: keys may change while we run
+        self.patience: Mapping[Stage | None, float] = patience.by_stage() | {None: REFILL_SECONDS}
         self.here: set[Visit] = set()
         self.closing = False
 

@@ -324,12 +324,12 @@ class Deliverer:
             if current.message.priority:
                 self._ranked = True
             self._drop_batch()
-        elif come is None and is_on_demand(next_hop):
-            for recipient in recipients:
-                current.settle(recipient, Judgement.DEFERRED, waiting(recipient.last_reply))
         elif next_hop.startswith(FAIL):
             for recipient in recipients:
                 current.settle(recipient, Judgement.FAILED, Answer(failure_of(next_hop), local=True))
+        elif come is None and is_on_demand(next_hop):
+            for recipient in recipients:
+                current.settle(recipient, Judgement.DEFERRED, waiting(recipient.last_reply))
         else:
             assert current.content is not None  # read before
             job = Job(current.message, recipients, next_hop, current.content, current.settle)

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 import msgspec
 
+from purport.authentication.arc.result import NO_CHAIN, ArcResult
 from purport.authentication.dkim.result import DkimResult, ResultWord
 from purport.authentication.dmarc.author import Author, Kind
 from purport.authentication.dmarc.evaluate import evaluate_author
@@ -41,6 +42,14 @@ class RecordedOverride(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
+class RecordedChain(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The chain of those who passed the message on: its result, who sealed, from the oldest, and what is wrong."""
+
+    result: str
+    sealers: tuple[str, ...] = ()
+    problem: str = ""
+
+
 class RecordedDmarc(msgspec.Struct, frozen=True, omit_defaults=True):
     """What DMARC found, and from what: the author, the identifiers, the DNS answers
     (`[name, type, status, ttl, [records]]`).
@@ -65,6 +74,7 @@ class RecordedDmarc(msgspec.Struct, frozen=True, omit_defaults=True):
     spf: RecordedIdentifier | None = None
     dkim: tuple[RecordedIdentifier, ...] = ()
     override: RecordedOverride | None = None
+    chain: RecordedChain | None = None
     answers: msgspec.Raw = NO_ANSWERS
 
 
@@ -73,6 +83,7 @@ def recorded(
     spf: Authenticated | None,
     dkim: Sequence[DkimResult],
     override: Override | None = None,
+    chain: ArcResult = NO_CHAIN,
 ) -> RecordedDmarc:
     """What is recorded of a result, and of what it was evaluated from."""
     author, record, evidence = result.author, result.record, result.evidence
@@ -94,6 +105,7 @@ def recorded(
         None if spf is None else RecordedIdentifier(safe(spf.domain), spf.result),
         tuple([RecordedIdentifier(one.domain, one.result, one.selector, one.problem) for one in dkim]),
         None if override is None else RecordedOverride(override.type, safe(override.by), safe(override.reason)),
+        RecordedChain(chain.result, chain.sealers, chain.problem) if chain.result != "none" else None,
         NO_ANSWERS if evidence is None else msgspec.Raw(evidence.json),
     )
 

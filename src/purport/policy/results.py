@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from purport.authentication import methods
-from purport.authentication.authres.results import MethodResult
+from purport.authentication.authres.results import AuthenticationResults, MethodResult
 from purport.authentication.authres.writer import field
 from purport.policy.dmarc import DmarcPolicy, disposition
 from purport.policy.facts import MessageFacts
@@ -24,12 +24,19 @@ def results_fields(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *
     nothing was asked about it, and who it is concerns nobody behind us."""
     if facts.mail.client.login is not None or facts.mail.spf is None:
         return b""
-    results = methods.reported(authserv_id, _results(facts, policy))
-    return (received_spf_field(authserv_id, facts.mail) if received_spf else b"") + field(results)
+    said = results(authserv_id, facts, policy)
+    return (received_spf_field(authserv_id, facts.mail) if received_spf else b"") + field(said)
+
+
+def results(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy) -> AuthenticationResults:
+    """All that was found, for our field and for our seal."""
+    return methods.reported(authserv_id, _results(facts, policy))
 
 
 def _results(facts: MessageFacts, policy: DmarcPolicy) -> Iterator[MethodResult]:
     mail, pra = facts.mail, facts.pra
+    if mail.client.iprev is not None:
+        yield methods.iprev(mail.client.iprev.result, mail.client.address)
     if mail.helo is not None:
         yield methods.spf(mail.helo, mail.reverse_path)
     if mail.spf is not None:
@@ -38,6 +45,8 @@ def _results(facts: MessageFacts, policy: DmarcPolicy) -> Iterator[MethodResult]
         yield from methods.dkim(facts.authentication.dkim)
         done = disposition(policy, facts.authentication.dmarc, facts.override)
         yield methods.dmarc(facts.authentication.dmarc, done, facts.override.reason if facts.override else "")
+        if facts.authentication.arc.result != "none":
+            yield methods.arc(facts.authentication.arc, mail.client.address)
     checked = mail.sender_id or facts.sender_id
     if checked is not None and pra is not None:
         yield methods.sender_id(checked, pra, mail.submitter)

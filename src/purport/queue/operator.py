@@ -139,7 +139,7 @@ class QueueOperator(Protocol):
 
 LIST_PAGE: Final = """
 SELECT message.id, arrived_at, size + length(trace), reverse_path, leased, held, forward_path, last_reply, priority,
-       attempts, due_at, release_at, next_hop, message.parameters
+       attempts, due_at, release_at, message.parameters, next_hop
   FROM (SELECT id, arrived_at, size, trace, reverse_path, parameters FROM message
          WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?) AS message
   JOIN recipient ON recipient.message = message.id
@@ -344,11 +344,11 @@ def forwarded_for(parameters: bytes | None) -> str:
 
 def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
     """The entry of a message from its rows of LIST_PAGE."""
-    _, arrived_at, size, reverse_path, *_, release_at, _, _ = rows[0]
+    _, arrived_at, size, reverse_path, *_, release_at, parameters, _ = rows[0]
     leased = owned and any(row[4] for row in rows)
     scheduled = not leased and all(is_scheduled(*row[9:12]) for row in rows)
     return Entry(
-        name_of(leased, any(row[5] for row in rows), scheduled, all(is_on_demand(row[12]) for row in rows)),
+        name_of(leased, any(row[5] for row in rows), scheduled, all(is_on_demand(row[13]) for row in rows)),
         queue_id_of(number),
         arrived_at,
         size,
@@ -356,7 +356,7 @@ def entry(number: int, rows: Sequence[Any], owned: bool) -> Entry:
         tuple(Listed(str(path_of(row[6])), row[7]) for row in rows),
         rows[0][8],
         release_at if scheduled else 0.0,
-        forwarded_for(rows[0][13]),
+        forwarded_for(parameters),
     )
 
 

@@ -4,6 +4,8 @@ One request a line, one reply a line, both JSON, over a Unix socket that only th
 
     {"command": "refresh"}
     {"ok": true, "text": ""}
+    {"command": "report", "kind": "tls", "day": "2026-11-27", "domain": "example.com"}
+    {"ok": true, "text": "sent: queued as 08XFKQY11Q9KQ for tls-reports@example.com"}
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ IDLE_SECONDS: Final = 10.0  # a tool asks at once or not at all
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A verb. `refresh`: the queue was changed from beside; what is due is tried now. `fetch`: what waits at the
-    provider `argument`, or at all of them, is fetched now, and answered when it is here."""
+    provider `argument`, or at all of them, is fetched now, and answered when it is here. `report`: a report of that
+    `kind` to that `domain` about that `day` is sent now, and answered when it is."""
 
     command: str
     argument: str = ""
+    kind: str = ""
+    day: str = ""
+    domain: str = ""
 
 
 class Response(msgspec.Struct, frozen=True):

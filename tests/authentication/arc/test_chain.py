@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from purport.authentication.arc.chain import validate
 from purport.authentication.arc.result import NO_CHAIN
-from purport.authentication.arc.sets import SETS_LIMIT, body_forms
+from purport.authentication.arc.sets import SETS_LIMIT, body_forms, instance_of
 from purport.authentication.dkim.body import BodyForm, hash_body
 from purport.dns.lookup import Answer, Question, Status
 from purport.mail.header import HEADER_LIMIT, read_header
@@ -187,6 +189,43 @@ def test_what_a_sealer_wrote_that_cannot_be_read_is_nothing_and_breaks_no_chain(
     assert validated(broken, ALL).result == "fail"  # somebody changed it
     result = validated(first, ALL)
     assert result.hops[0].said is not None
+
+
+@pytest.mark.parametrize("instance", ["i=1;", " i = 1 ;", "(first) i=1 (of \\( one);", "i=01;"])
+def test_an_instance_may_have_comments_around_it(instance: str) -> None:
+    (field,) = read_header(f"ARC-Authentication-Results: {instance} mx.example; none\r\n".encode())
+    assert instance_of(field) == 1
+
+
+PIECES = [
+    "ARC-Seal: ",
+    "ARC-Message-Signature: ",
+    "ARC-Authentication-Results: ",
+    "i=1; ",
+    "i=2; ",
+    "i=; ",
+    "a=ed25519-sha256; ",
+    "a=rsa-sha1; ",
+    "cv=none; ",
+    "cv=pass; ",
+    "d=a.example; ",
+    "s=s1; ",
+    "h=from; ",
+    "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; ",
+    "b=MTIz; ",
+    "mx.example; none",
+    "\r\n",
+    "\r\n ",
+    "\0",
+    "é",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40))
+def test_no_header_makes_it_raise(pieces: list[str]) -> None:
+    result = validated("".join(pieces).encode("latin-1"), ALL)
+    assert (result.result == "fail") == bool(result.problem)
+    assert result.problem.isprintable()
 
 
 def test_a_dns_failure_is_final(three: bytes) -> None:

@@ -37,6 +37,15 @@ def test_the_hashes_of_an_empty_body() -> None:
     assert b64encode(found[RELAXED].digest) == b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
+# Twenty signatures with as many l= must not cost twenty hashes
+def test_a_part_of_the_body_is_hashed_on_the_way_to_the_whole() -> None:
+    lengths = [0, 1, 5, 12, 13, 500]
+    whole = b"a  b\r\n\r\nc\t\r\n"
+    found = hash_body([BODY], *(BodyForm(relaxed=False, length=length) for length in lengths))
+    assert {form.length: one.digest for form, one in found.items()} == {n: sha256(whole[:n]) for n in lengths}
+    assert {one.octets for one in found.values()} == {len(whole)}
+
+
 def test_the_same_form_is_hashed_once() -> None:
     assert len(hash_body([BODY], SIMPLE, SIMPLE)) == 1
     assert BodyHasher([]).finish() == {}

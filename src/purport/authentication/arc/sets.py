@@ -27,8 +27,8 @@ SEAL: Final = "arc-seal"
 NAMES: Final = (RESULTS, SIGNATURE, SEAL)
 SETS_LIMIT: Final = 50  # RFC 8617 section 4.2.1
 POSITION: Final = re.compile(r"[0-9]{1,2}")
-# instance [CFWS] ";": comments there are allowed and unheard of; white space is not.
-INSTANCE: Final = re.compile(r"[ \t]*i[ \t]*=[ \t]*([0-9]{1,2})[ \t]*;")
+CFWS: Final = r"(?:[ \t]|\((?:[^()\\]|\\.)*+\))*+"  # comments in comments are nowhere met
+INSTANCE: Final = re.compile(rf"{CFWS}i{CFWS}={CFWS}([0-9]{{1,2}}){CFWS};")  # instance [CFWS] ";"
 
 
 class Broken(ValueError):

@@ -41,25 +41,19 @@ class BodyHasher:
     __slots__ = ("_ways",)
 
     def __init__(self, forms: Iterable[BodyForm]) -> None:
-        by_kind: dict[bool, list[_Digest]] = {}
-        for form in dict.fromkeys(forms):
-            by_kind.setdefault(form.relaxed, []).append(_Digest(form))
-        self._ways = [(_way(digests, relaxed), digests) for relaxed, digests in by_kind.items()]
+        lengths: dict[bool, set[int | None]] = {}
+        for form in forms:
+            lengths.setdefault(form.relaxed, set()).add(form.length)
+        self._ways = [_Way(relaxed, wanted) for relaxed, wanted in lengths.items()]
 
     def update(self, octets: bytes) -> None:
         """The next piece of the body, whatever way it is cut."""
-        for canonical, _ in self._ways:
-            canonical.update(octets)
+        for way in self._ways:
+            way.canonical.update(octets)
 
     def finish(self) -> BodyHashes:
         """The hashes. Once, at the end."""
-        for canonical, _ in self._ways:
-            canonical.finish()
-        return {
-            digest.form: BodyHash(digest.hash.digest(), digest.octets)
-            for _, digests in self._ways
-            for digest in digests
-        }
+        return {BodyForm(way.relaxed, length): found for way in self._ways for length, found in way.finish().items()}
 
 
 @final
@@ -114,31 +108,34 @@ def hash_body(body: Iterable[bytes], *forms: BodyForm) -> BodyHashes:
 
 
 @final
-class _Digest:
-    """One hash of a canonical body."""
+class _Way:
+    """One canonical form, hashed once: for l= the hash is copied where that many octets went into it."""
 
-    __slots__ = ("form", "hash", "octets")
+    __slots__ = ("_cut", "_digests", "_hash", "_lengths", "_octets", "canonical", "relaxed")
 
-    def __init__(self, form: BodyForm) -> None:
-        self.form = form
-        self.hash = hashlib.sha256()
-        self.octets = 0
+    def __init__(self, relaxed: bool, lengths: set[int | None]) -> None:
+        self.relaxed = relaxed
+        self.canonical = CanonicalBody(self._take, relaxed=relaxed)
+        self._hash = hashlib.sha256()
+        self._octets = 0
+        self._lengths = lengths
+        self._cut = sorted([length for length in lengths if length is not None], reverse=True)  # the next one last
+        self._digests: dict[int | None, bytes] = {}
 
-    def take(self, octets: bytes) -> None:
-        length = self.form.length
-        if length is None:
-            self.hash.update(octets)
-        elif self.octets < length:
-            self.hash.update(memoryview(octets)[: length - self.octets])
-        self.octets += len(octets)
+    def _take(self, octets: bytes) -> None:
+        rest = memoryview(octets)
+        while self._cut and self._cut[-1] <= self._octets + len(rest):
+            length = self._cut.pop()
+            piece = length - self._octets
+            self._hash.update(rest[:piece])
+            rest = rest[piece:]
+            self._octets = length
+            self._digests[length] = self._hash.copy().digest()
+        self._hash.update(rest)
+        self._octets += len(rest)
 
-
-def _way(digests: list[_Digest], relaxed: bool) -> CanonicalBody:
-    if len(digests) == 1:
-        return CanonicalBody(digests[0].take, relaxed=relaxed)
-
-    def take(octets: bytes) -> None:
-        for digest in digests:
-            digest.take(octets)
-
-    return CanonicalBody(take, relaxed=relaxed)
+    def finish(self) -> dict[int | None, BodyHash]:
+        """The hashes by length; where that is more than there is, of all."""
+        self.canonical.finish()
+        whole = self._hash.digest()
+        return {length: BodyHash(self._digests.get(length, whole), self._octets) for length in self._lengths}

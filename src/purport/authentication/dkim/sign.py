@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from purport.authentication.dkim.body import BodyForm
 from purport.authentication.dkim.canonical import SignedFields
-from purport.authentication.dkim.key import ED25519_OCTETS, PADDING, RSA_LEAST, RSA_MOST, SHA256_HASH, Kind
+from purport.authentication.dkim.key import ED25519_OCTETS, PADDING, RSA_LEAST, SHA256_HASH, Kind
 from purport.mail.header import Header
 
 FORM: Final = BodyForm(relaxed=True)  # of the bodies that we sign; c=relaxed/relaxed survives the most
@@ -44,6 +44,9 @@ SIGNED: Final = (
     "In-Reply-To",
     "References",
     "Auto-Submitted",
+    "TLS-Report-Domain",  # RFC 8460 section 5.3 asks for these two
+    "TLS-Report-Submitter",
+    "TLS-Required",
     "List-Id",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",  # RFC 8058 section 4 asks for it
@@ -54,6 +57,7 @@ SIGNED: Final = (
     "Resent-Cc",
     "Resent-Message-ID",
 )
+BITS_MOST: Final = 4096  # of an RSA key: no verifier has to take more (RFC 8301 section 3.2), and signing gets slow
 LINE: Final = 76  # characters of a line; every server takes these unchanged
 STRING: Final = 255  # octets of a string in a TXT record (RFC 1035 section 3.3.14)
 
@@ -99,8 +103,8 @@ def read_signing_key(octets: bytes) -> SigningKey:
         return SigningKey("ed25519", 256, found)
     if not isinstance(found, RSAPrivateKey):
         raise ValueError("the key is of another type than RSA and Ed25519")
-    if not RSA_LEAST <= found.key_size <= RSA_MOST:  # RFC 8301 section 3.2
-        raise ValueError(f"the key has {found.key_size} bits; it must have {RSA_LEAST} to {RSA_MOST}")
+    if not RSA_LEAST <= found.key_size <= BITS_MOST:
+        raise ValueError(f"the key has {found.key_size} bits; it must have {RSA_LEAST} to {BITS_MOST}")
     return SigningKey("rsa", found.key_size, found)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from purport.authentication.dkim.body import BodyForm
@@ -92,33 +92,35 @@ def signatures(header: Header) -> tuple[Signature, ...]:
 
 def read_signature(field: Field, *, arc: bool = False) -> Signature:
     """A signature, or what is wrong with it; `arc`: that of an ARC-Message-Signature. Never raises."""
-    found = Signature(field)
+    domain = selector = ""
     try:
         tags = _tags(field)
-        found = replace(found, domain=dns_name(tags.get("d", ""), "d="), selector=dns_name(tags.get("s", ""), "s="))
-        return _read(found, tags, arc)
+        domain, selector = dns_name(tags.get("d", ""), "d="), dns_name(tags.get("s", ""), "s=")
+        return _read(field, domain, selector, tags, arc)
     except Malformed as error:
-        return replace(found, result="permerror", problem=shown(str(error)))
+        return Signature(field, "permerror", shown(str(error)), domain=domain, selector=selector)
 
 
 def read_seal(field: Field) -> tuple[Signature, str]:
     """What an ARC-Seal shares with a signature, and its cv= (RFC 8617 section 4.1.3). Never raises."""
-    found = Signature(field)
+    domain = selector = ""
     try:
         tags = _tags(field)
-        found = replace(found, domain=dns_name(tags.get("d", ""), "d="), selector=dns_name(tags.get("s", ""), "s="))
+        domain, selector = dns_name(tags.get("d", ""), "d="), dns_name(tags.get("s", ""), "s=")
         if "h" in tags:
             raise Malformed("h= has no place in a seal")
-        found = replace(
-            found,
+        found = Signature(
+            field,
             algorithm=_algorithm(tags.get("a", "")),
+            domain=domain,
+            selector=selector,
             instance=_instance(tags),
             relaxed=True,
             octets=_octets(tags, "b"),
             signed_at=_number(tags, "t"),
         )
     except Malformed as error:
-        return replace(found, result="permerror", problem=shown(str(error))), ""
+        return Signature(field, "permerror", shown(str(error)), domain=domain, selector=selector), ""
     return found, tags.get("cv", "")
 
 
@@ -151,11 +153,11 @@ def _tags(field: Field) -> dict[str, str]:
         raise Malformed(str(error)) from error
 
 
-def _read(found: Signature, tags: Mapping[str, str], arc: bool) -> Signature:
+def _read(field: Field, domain: str, selector: str, tags: Mapping[str, str], arc: bool) -> Signature:
     instance = _instance(tags) if arc else _version(tags)
-    if "." not in found.domain:  # RFC 6376 section 3.5: domain-name = sub-domain 1*("." sub-domain)
+    if "." not in domain:  # RFC 6376 section 3.5: domain-name = sub-domain 1*("." sub-domain)
         raise Malformed("d= is a top-level domain")
-    if len(key_name(found.selector, found.domain)) > NAME_OCTETS:
+    if len(key_name(selector, domain)) > NAME_OCTETS:
         raise Malformed("d= and s= are too long for a name")
     algorithm = _algorithm(tags.get("a", ""))
     relaxed, relaxed_body = _forms(tags.get("c", "simple/simple"))
@@ -167,10 +169,12 @@ def _read(found: Signature, tags: Mapping[str, str], arc: bool) -> Signature:
     signed_at, expires_at = _number(tags, "t"), _number(tags, "x")
     if signed_at is not None and expires_at is not None and expires_at <= signed_at:
         raise Malformed("it expires (x=) before it is made (t=)")
-    return replace(
-        found,
+    return Signature(
+        field,
         algorithm=algorithm,
-        identity="" if arc else _identity(tags.get("i"), found.domain),
+        domain=domain,
+        selector=selector,
+        identity="" if arc else _identity(tags.get("i"), domain),
         instance=instance,
         relaxed=relaxed,
         form=BodyForm(relaxed_body, _number(tags, "l")),

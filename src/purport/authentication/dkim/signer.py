@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
-from purport.authentication.dkim.body import BodyHashes
+from purport.authentication.dkim.body import BodyHashes, hash_body
 from purport.authentication.dkim.sign import FORM, SigningKey, sign
 from purport.authentication.dkim.signature import NAME, Signature
 from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
-from purport.mail.header import Header
+from purport.mail.header import Header, read_header
 
 ANY: Final = "%"  # in OpenDKIM's tables: the domain of the author
 
@@ -112,7 +112,7 @@ class Signer:
         """The signatures of a message, to be put on top of it: nothing where there is no key for its author. `hashes`
         hold that of its body in FORM; `now` is in seconds since 1970."""
         body = hashes.get(FORM)
-        if body is None:  # its header is too long to tell where the body begins
+        if body is None or not header.complete:  # too long to tell what there is to be signed
             return b""
         return b"".join(self._sign(key, header, body.digest, now) for key in self.keys_for(author))
 
@@ -136,6 +136,15 @@ class Signer:
             lifetime=self.lifetime,
             identity=key.identity,
         )
+
+
+def signatures(signer: Signer, author: Mailbox, octets: bytes, now: float) -> bytes:
+    """The signatures of a whole message that is ours, to be put on top of it; nothing where there is no key for its
+    author. `now` is in seconds since 1970."""
+    if not signer:
+        return b""
+    header = read_header(octets)
+    return signer.fields(author, header, hash_body((octets[header.length :],), FORM), now)
 
 
 NO_SIGNER: Final = Signer()

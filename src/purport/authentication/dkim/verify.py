@@ -7,7 +7,7 @@ what its signer never saw is `policy`, not `pass`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from purport.authentication.dkim.body import BodyHashes
@@ -80,30 +80,36 @@ def _verified(
     now: float,
     policy: DkimPolicy,
 ) -> DkimResult:
-    found = DkimResult(
-        "pass",
-        signature.domain,
-        signature.selector,
-        signature.identity,
-        signature.algorithm,
-        covered=signature.signed,
-        b=signature.b,
-    )
     if signature.result is not None:
-        return replace(found, result=signature.result, problem=signature.problem)
+        return _result(signature, signature.result, signature.problem)
+    key: PublicKey | None = None
     try:
         if signature.expires_at is not None and signature.expires_at < now - policy.clock_skew:
             raise Refused("permerror", "it has expired (x=)")  # RFC 6376 section 6.1.1
         keys = keys_of(answers[signature.question], signature.kind)
-        found = replace(found, key_bits=keys[0].bits, testing=keys[0].testing)
+        key = keys[0]
         key = _holds(signature, keys, fields, hashes)
-        found = replace(found, key_bits=key.bits, testing=key.testing)
         if signature.signed_at is not None and signature.signed_at > now + policy.clock_skew:
             raise Refused("policy", "it is of a time to come (t=)")  # RFC 6376 section 3.5
         _trusted(signature, header, fields, hashes, policy)
     except (KeyProblem, Refused) as refusal:
-        return replace(found, result=refusal.result, problem=shown(refusal.problem))
-    return found
+        return _result(signature, refusal.result, shown(refusal.problem), key)
+    return _result(signature, "pass", "", key)
+
+
+def _result(signature: Signature, word: ResultWord, problem: str, key: PublicKey | None = None) -> DkimResult:
+    return DkimResult(
+        word,
+        signature.domain,
+        signature.selector,
+        signature.identity,
+        signature.algorithm,
+        0 if key is None else key.bits,
+        key is not None and key.testing,
+        problem,
+        signature.signed,
+        signature.b,
+    )
 
 
 def _holds(signature: Signature, keys: list[PublicKey], fields: SignedFields, hashes: BodyHashes) -> PublicKey:
