@@ -16,6 +16,7 @@ module Authen::SASL libauthen-sasl-perl
 need msmtp msmtp
 need fetchmail fetchmail
 need curl curl
+need /usr/sbin/unbound unbound
 need gcc gcc
 need m4 m4 # makes Sendmail's configuration
 need /usr/lib/dovecot/lmtp dovecot-lmtpd

@@ -107,6 +107,7 @@ def test_the_demonstration_zone_is_json() -> None:
         "pra",
         "spf",
         "arc",
+        "tls",
         "send",
     ],
 )

@@ -24,6 +24,7 @@ PLACES: dict[str, Path] = {
     "postfix": Path("/usr/sbin/postfix"),
     "smtp-sink": Path("/usr/sbin/smtp-sink"),
     "smtp-source": Path("/usr/sbin/smtp-source"),
+    "unbound": Path("/usr/sbin/unbound"),
     "dovecot-submission": Path("/usr/lib/dovecot/submission"),
     "exim": EXIM,
     "opensmtpd": OPENSMTPD,

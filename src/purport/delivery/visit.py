@@ -62,8 +62,8 @@ class Visits:
         self.deliverer = deliverer
         self.hostname = hostname
         self.extensions = extensions
-        self.signer = signer  # the one of now: keys may change while we run
         self.patience: Mapping[Stage | None, float] = patience.by_stage() | {None: REFILL_SECONDS}
+        self.signer = signer  # the one of now: keys may change while we run
         self.here: set[Visit] = set()
         self.closing = False
 
@@ -102,6 +102,7 @@ class Visit:
             self._loop, self, session, visits.patience, visitor.label, visitor.label, frozenset((visitor.label,))
         )
         self._connection.tls = visitor.tls
+        self._connection.known = True
         self._queue: deque[Job] = deque()
         self._last: str | None = None  # queue id of the youngest message that was looked at
         self._working: set[asyncio.Task[None]] = set()  # at what has to be there before the next job
