@@ -53,6 +53,7 @@ fi
 unpacked="exim:usr/sbin/exim4:exim4-daemon-light
 opensmtpd:usr/sbin/smtpd:opensmtpd
 sendmail:usr/libexec/sendmail/sendmail:sendmail-bin,sendmail-cf
+cyrus:usr/sbin/cyrmaster:cyrus-common,cyrus-caldav
 haproxy:usr/sbin/haproxy:haproxy
 postsrsd:usr/sbin/postsrsd:postsrsd
 nginx:usr/sbin/nginx:nginx,libnginx-mod-mail"

@@ -104,7 +104,7 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         DmarcPolicy(settings.dmarc.on_fail, settings.dmarc.on_temperror),
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
-        submission=SubmissionPolicy(settings.submission.author, domains),
+        submission=SubmissionPolicy(settings.submission.author, domains, settings.submission.sender_for_others),
         trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
         trusted_hops=TrustedHops(
             Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
@@ -157,7 +157,7 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         ours=forwards.ours,
         srs_domain=table.srs_domain.lower(),
         repair=table.repair,
-        addresses=tuple(table.addresses),
+        addresses=tuple(table.addresses or settings.relay.source),
         dmarc_fail=table.dmarc_fail,
         commands={
             a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)
@@ -322,6 +322,7 @@ def make_pool_settings(settings: Settings) -> PoolSettings:
     """How mail goes to other hosts."""
     return PoolSettings(
         per_destination=settings.relay.concurrency,
+        sources=tuple(settings.relay.source),
         field_domains=frozenset(a_label_form(domain).lower() for domain in settings.relay.rrvs_field),
     )
 

@@ -17,7 +17,7 @@ from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+pytestmark = pytest.mark.peer
 
 ZONE = '{"example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
 MESSAGE = b"From: alice@example.com\r\nTo: bob@elsewhere.example\r\nSubject: in TLS\r\n\r\nHello.\r\n.\r\n"

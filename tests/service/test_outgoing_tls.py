@@ -34,11 +34,11 @@ class Pair:
     theirs: PurportServer
     context: ssl.SSLContext
 
-    def send(self, *options: str, header: bytes = b"") -> None:
+    def send(self, *options: str, header: bytes = b"", to: str = "bob@elsewhere.example") -> None:
         with smtplib.SMTP("127.0.0.1", self.ours.port, timeout=10) as client:
             client._host = "mx.company.com.example"  # type: ignore[attr-defined]  # the name that it asks for
             client.starttls(context=self.context)
-            client.sendmail("alice@company.com.example", ["bob@elsewhere.example"], header + MESSAGE, options)
+            client.sendmail("alice@company.com.example", [to], header + MESSAGE, options)
 
     @property
     def arrived(self) -> list[bytes]:
@@ -55,7 +55,9 @@ class Pair:
 
 
 @contextmanager
-def pair(folder: Path, record: str = "", *, withheld: str = "", signed: bool = True) -> Iterator[Pair]:
+def pair(
+    folder: Path, record: str = "", *, withheld: str = "", signed: bool = True, forwards: str = ""
+) -> Iterator[Pair]:
     """`record` of the other host; empty: the right one. `withheld`: an EHLO keyword that it does not offer."""
     authority = Authority(folder / "tls")
     theirs = PurportServer(folder / "theirs", '[[domain]]\nname = "elsewhere.example"\n', HOST)
@@ -76,6 +78,7 @@ def pair(folder: Path, record: str = "", *, withheld: str = "", signed: bool = T
         settings = f"""
 [[domain]]
 name = "company.com.example"
+{forwards}
 [dns]
 servers = ["{names.address}"]
 [relay]
@@ -156,6 +159,16 @@ def test_a_message_that_does_not_insist_on_tls_goes_where_the_record_is_wrong(tm
         both.send(header=b"TLS-Required: No\r\n")
         wait_for(lambda: both.arrived)
         assert b"TLS-Required: No\n" in both.arrived[0]  # for the hops behind us
+
+
+def test_every_copy_of_a_forwarded_message_asks_for_the_same(tmp_path: Path) -> None:
+    """RFC 8689 section 4.1: "all instances of the message MUST be tagged in the same manner"."""
+    forwards = '[domain.forwards]\nteam = ["bob@elsewhere.example", "alice"]\n'
+    with pair(tmp_path, forwards=forwards) as both:
+        both.send("REQUIRETLS", to="team@company.com.example")
+        wait_for(lambda: both.arrived and both.returned)
+        record = json.loads(both.theirs.command("explain", "--last", "1", "--json").stdout)
+        assert "REQUIRETLS" in record["parameters"].split()
 
 
 def test_beside_requiretls_the_field_means_nothing(tmp_path: Path) -> None:

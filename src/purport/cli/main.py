@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "tls": "how mail to a domain would be protected: DANE, MTA-STS, the settings",
     "etrn": "ask a server to send what waits for a domain (RFC 1985)",
     "odmr": "fetch now what waits for us at providers (RFC 2645)",
+    "demo": "the dialogues of RFC 4405 section 5 between five servers on this machine",
     "send": "send one message, naming its submitter where the server offers SUBMITTER",
 }
 

@@ -250,6 +250,13 @@ class Submission(Table, frozen=True):
             "own; sender: the same, but authors in From may be others where Sender, which is added, has such an address"
         ),
     ] = "ours"
+    sender_for_others: Annotated[
+        bool,
+        Meta(
+            description="add a Sender field with an address of the login wherever From has none of its own, as a "
+            "mobile network does (RFC 4405 section 5.3): it is responsible for what it sends"
+        ),
+    ] = False
 
 
 class Dkim(Table, frozen=True):
@@ -432,6 +439,13 @@ class Relay(Table, frozen=True):
 
     default: Annotated[str, Meta(description='"mx", "smtp:HOST:PORT" or "smtps:HOST:PORT"')] = "mx"
     networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
+    source: Annotated[
+        list[str],
+        Meta(
+            description="our own IP addresses that connections to other hosts come from, one of each family; empty: "
+            "the system chooses"
+        ),
+    ] = []
     concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
     rrvs_field: Annotated[
         list[str],
@@ -480,8 +494,8 @@ class Forwarding(Table, frozen=True):
     addresses: Annotated[
         list[str],
         Meta(
-            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
-            "the DNS has for hostname"
+            description="the IP addresses that other hosts see this server connect from, for predictions (least); "
+            "empty: relay.source, else those that the DNS has for hostname"
         ),
     ] = []
     seal: Annotated[

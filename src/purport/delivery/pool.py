@@ -71,6 +71,11 @@ class PoolSettings:
     port: int = SMTP_PORT  # where the hosts of MX records listen
     # Domains whose servers obey Require-Recipient-Valid-Since (RFC 7293 section 6.1): A-labels, lower case.
     field_domains: frozenset[str] = frozenset()
+    sources: tuple[str, ...] = ()  # our own addresses that connections come from, one of each family; else the system's
+
+    def source(self, address: str) -> tuple[str, int] | None:
+        """Where a connection to an address comes from; None: the system chooses."""
+        return next(((one, 0) for one in self.sources if (":" in one) == (":" in address)), None)
 
 
 class Refused(Exception):
@@ -538,7 +543,8 @@ class Pool:
                 if target.socket:
                     await self._loop.create_unix_connection(lambda: connection, target.socket)
                 else:
-                    await self._loop.create_connection(lambda: connection, address, target.port)
+                    source = self._settings.source(address)
+                    await self._loop.create_connection(lambda: connection, address, target.port, local_addr=source)
         except OSError as error:  # TimeoutError is one
             self._forget(connection)
             problem = error.strerror or "timed out"
