@@ -68,9 +68,10 @@ from purport.reporting.reporting import Reporting
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.fetch import Fetcher, Means
+from purport.service.front import House
 from purport.service.holding import Holding
 from purport.service.login import LoginDesk
-from purport.service.relay import House, Relay
+from purport.service.relay import Relay
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL

@@ -53,10 +53,10 @@ from purport.reporting.submitter import Submitter
 from purport.service.alias_files import WrongAliases, aliases_in
 from purport.service.fetch import Source
 from purport.service.forwarding import ForwardDesk
+from purport.service.front import Front, Patience
 from purport.service.holding import HoldingLimits
 from purport.service.login import LoginDesk
 from purport.service.lookup_command import LookupCommand
-from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.atrn import BESIDE as BESIDE_ATRN
 from purport.smtp.extensions.atrn import EXTENSION as ATRN
