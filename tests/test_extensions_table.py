@@ -39,6 +39,7 @@ PEERS = (
     "swaks",
     "curl",
     "msmtp",
+    "fetchmail",
 )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import smtplib
 import subprocess
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from support.certificates import Authority
 from support.peers import free_port, require_peer, wait_for
 from support.purport_server import PurportServer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("logins")]
+pytestmark = pytest.mark.peer
 
 PROVIDER = """
 [[domain]]
@@ -92,7 +94,7 @@ class Scene:
         self.provider = PurportServer(folder / "provider", PROVIDER, "mx.provider.example")
         self.customer = PurportServer(folder / "customer", CUSTOMER, "mail.company.com.example")
         self.home = folder / "home"
-        port = free_port()
+        self.port = port = free_port()
         with self.provider.settings.open("a") as settings:
             how = 'tls = "implicit"' if tls else "auth_without_tls = true"
             settings.write(LISTENER.format(port=port, tls=how, certificate=certificate))
@@ -137,3 +139,42 @@ def test_fetchmail_comes_for_its_mail(tmp_path: Path) -> None:
         bob = here.customer.state_dir / "maildir/company.com.example/bob/new"
         (mail,) = [file.read_bytes() for file in bob.iterdir()]
         assert mail.endswith(b"From: alice@here.example\nSubject: t\n\nHello\n.dot\n")
+
+
+class Keeper:
+    """Keeps what aiosmtpd takes."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[list[str], bytes]] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.taken.append((envelope.rcpt_tos, envelope.original_content))
+        return "250 2.0.0 Ok"
+
+
+def test_smtplib_logs_in_and_aiosmtpd_takes_the_mail_over_the_same_connection(tmp_path: Path) -> None:
+    with Scene(tmp_path, tls=False) as here:
+        with smtplib.SMTP("127.0.0.1", here.provider.port) as client:
+            client.sendmail("alice@here.example", "bob@company.com.example", MESSAGE)
+        customer = smtplib.SMTP("127.0.0.1", here.port)
+        customer.ehlo("mail.company.com.example")
+        customer.login("company", "open sesame")
+        wait_for(lambda: customer.docmd("ATRN", "company.com.example")[0] == 250, what="mail for the customer")
+        keeper = Keeper()
+        connection = customer.sock
+        assert connection is not None
+        connection.setblocking(False)
+
+        async def serve() -> None:
+            loop = asyncio.get_running_loop()
+            server = SMTP(keeper, hostname="mail.company.com.example", loop=loop)
+            await loop.connect_accepted_socket(lambda: server, connection)
+            async with asyncio.timeout(20):
+                while server.transport is not None:  # until the provider has said QUIT
+                    await asyncio.sleep(0.02)
+
+        asyncio.run(serve())
+        ((recipients, octets),) = keeper.taken
+        assert recipients == ["bob@company.com.example"]
+        assert octets.endswith(MESSAGE)
+        wait_for(lambda: "status=sent" in here.provider.log(), what="the delivery in the provider's log")
