@@ -16,7 +16,7 @@ from support.certificates import Authority
 from support.peers import free_port, require_peer, wait_for
 from support.purport_server import PurportServer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("logins")]
+pytestmark = pytest.mark.peer
 
 PROVIDER = """
 [[domain]]
