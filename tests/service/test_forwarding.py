@@ -31,6 +31,7 @@ team = ["bob", "carol", "frank@elsewhere.example"]
 kept = ["kept", "kept@elsewhere.example"]
 two = ["a@elsewhere.example", "b@other.example"]
 lost = ["nobody", "bob"]
+gone = ["nobody"]
 a = ["b"]
 b = ["a"]
 
@@ -269,6 +270,7 @@ def test_what_leads_nowhere_is_refused_or_waits(tmp_path: Path) -> None:
             451,
             b"4.3.5 Forwarding of this mailbox is not set up correctly",
         )
+        assert rcpt(server, "gone@company.com.example", SENDER) == (550, b"5.1.1 No such mailbox here")
         send(server, "lost@company.com.example")
         wait_for(lambda: delivered(server, "bob"))
         (report,) = received(hop, 1)

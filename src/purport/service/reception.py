@@ -218,11 +218,13 @@ class Reception:
             named = None if original is None else Named(forward_path, original=original)
             return self._decided(transaction, forward_path, parameters, since, reached, named)
 
-        def known(expansion: Expansion | None, refusal: Reply | None, why: str) -> Reply:
+        def answered(expansion: Expansion | None, refusal: Reply | None, why: str) -> Reply:
             reached: Verdict | None = None
             if refusal is not None:
                 self._house.chronicle.warning(f"{forward_path}: {why}")
                 reached = Rule(RELAYING, "defer", why), refusal
+            elif expansion is not None and not desk.reaches(expansion):
+                reached = Rule(RELAYING, "refuse", "its aliases lead to no mailbox"), replies.NO_SUCH_MAILBOX
             elif expansion is not None:
                 if transaction.forwarded + expansion.count > FORWARDED:
                     return replies.TOO_MANY_RECIPIENTS
@@ -236,15 +238,17 @@ class Reception:
         try:
             found = desk.begin(forward_path)
         except CannotExpand as error:
-            return known(None, NOT_SET_UP, str(error))
+            return answered(None, NOT_SET_UP, str(error))
         if not isinstance(found, Pending):
-            return known(found, None, "")
-        self._talk.spawn(self._look_up(found, known))
+            return answered(found, None, "")
+        self._talk.spawn(self._look_up(found, answered))
         return None
 
-    async def _look_up(self, pending: Pending, known: Callable[[Expansion | None, Reply | None, str], Reply]) -> None:
+    async def _look_up(
+        self, pending: Pending, answered: Callable[[Expansion | None, Reply | None, str], Reply]
+    ) -> None:
         try:
-            given = known(*await found_or_refused(pending))
+            given = answered(*await found_or_refused(pending))
         except Exception as error:  # noqa: BLE001  # as in _advance
             self._talk.fail(error)
             return
