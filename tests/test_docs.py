@@ -92,7 +92,23 @@ def test_the_demonstration_zone_is_json() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "serve", "check", "config", "user", "queue", "report", "explain", "judge", "pra", "spf", "arc", "send"],
+    [
+        "",
+        "serve",
+        "check",
+        "config",
+        "user",
+        "queue",
+        "report",
+        "explain",
+        "judge",
+        "forward",
+        "chain",
+        "pra",
+        "spf",
+        "arc",
+        "send",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     ran = subprocess.run(

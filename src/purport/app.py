@@ -226,7 +226,7 @@ class Server:
             visits=self._visits,
         )
         # What providers bring comes in as through a listener that nobody can connect to.
-        self._fetched = Relay(make_fetched_front(settings), self._house, loop)
+        self._fetched = Relay(make_fetched_front(settings, self._forwarding), self._house, loop)
         means = Means(settings.hostname, self._resolver, ALL, contexts, DeliveryPatience(), self._fetched, log)
         self._fetchers = [Fetcher(source, means) for source in make_sources(path, settings)]
         self._pepper = pepper_in(state / "pepper")
@@ -314,7 +314,7 @@ class Server:
                 make_front(settings, number, certificates, desk, signer, forwarding)
                 for number in range(len(settings.listener))
             ]
-            fronts.append(make_fetched_front(settings))
+            fronts.append(make_fetched_front(settings, forwarding))
         except (SettingsError, ValueError, OSError) as error:
             self._log.warning(f"the old settings stay in force: {error}")
             return

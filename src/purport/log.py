@@ -126,13 +126,20 @@ class MailLog:
         self._write(self._smtpd, f"warning: {client}: SASL {mechanism} authentication failed: {escaped(reason)}{user}")
 
     def forwarded(
-        self, queue_id: str, copy_id: str, forwarder: Mailbox, reverse_path: ReversePath, *, recipients: int
+        self,
+        queue_id: str,
+        copy_id: str,
+        forwarder: Mailbox,
+        reverse_path: ReversePath,
+        *,
+        recipients: int,
+        repair: str,
     ) -> None:
         """A message goes on, as one with an id and an envelope of its own."""
         self._write(
             self._smtpd,
             f"{queue_id}: forwarded as {copy_id}, orig_to={path(forwarder)}, from={path(reverse_path)}, "
-            f"nrcpt={recipients} (queue active)",
+            f"nrcpt={recipients}, repair={repair} (queue active)",
         )
 
     # The client's side

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.true_client import TrustedHops
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.odmr import provider_of
@@ -67,6 +68,7 @@ from purport.users.tokens import Tokens, TokenSettings
 
 OUR_MAILBOXES: Final = frozenset(("postmaster", "mailer-daemon"))  # at our own hostname (RFC 5321 section 4.5.1)
 
+SRS_SECRET: Final = "srs-secret"  # in state_dir
 SRS_SECRET_OCTETS: Final = 24  # of chance, as text: more than the hash that it keys can show
 
 
@@ -99,6 +101,9 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         ownership=make_ownership(settings),
         submission=SubmissionPolicy(settings.submission.author, domains),
         trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
+        trusted_hops=TrustedHops(
+            Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
+        ),
     )
 
 
@@ -147,6 +152,8 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         ours=forwards.ours,
         srs_domain=table.srs_domain.lower(),
         repair=table.repair,
+        addresses=tuple(table.addresses),
+        dmarc_fail=table.dmarc_fail,
         commands={
             a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)
             for domain in settings.domain
@@ -154,6 +161,14 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         },
         exists=existing(settings, forwards),
     )
+
+
+def known_srs(path: Path, settings: Settings) -> Srs | None:
+    """What reads our SRS addresses, where there is a secret already. Raises SettingsError."""
+    if not settings.forwarding.srs_secret_file and not (state_folder(path, settings) / SRS_SECRET).exists():
+        return None
+    table = settings.forwarding
+    return Srs(srs_secrets(path, settings), table.srs_separator, table.srs_days, table.srs_hash_length)
 
 
 def existing(settings: Settings, forwards: Forwards) -> Callable[[Mailbox], bool]:
@@ -171,7 +186,7 @@ def srs_secrets(path: Path, settings: Settings) -> tuple[bytes, ...]:
     """The secrets of SRS addresses: those of the file that is named, else one of our own, made when it is first asked
     for. Raises SettingsError."""
     named = settings.forwarding.srs_secret_file
-    place = path.parent / named if named else state_folder(path, settings) / "srs-secret"
+    place = path.parent / named if named else state_folder(path, settings) / SRS_SECRET
     try:
         if not named and not place.exists():
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -404,18 +419,20 @@ def make_front(
         desk=desk,
         signer=signer if settings.dkim_sign.submission else NO_SIGNER,
         forwarding=forwarding,
+        sealer=signer if settings.forwarding.seal else NO_SIGNER,
         guest=parse_mailbox(listener.guest, utf8=True) if listener.guest else None,
+        client_names=settings.dns.client_names,
         takes_mail=listener.takes_mail,
         judged=listener.service == "lmtp",
         customers=make_customers(settings),
     )
 
 
-def make_fetched_front(settings: Settings) -> Front:
+def make_fetched_front(settings: Settings, forwarding: ForwardDesk | None = None) -> Front:
     """What the connections share over which providers give us our mail: each is a server of ours, as far as it brings
     what is for us; there is nothing else that it may do."""
     listener = Listener(bind=["fetch"], tls="none")
-    front = make_front(msgspec.structs.replace(settings, listener=[listener]), 0)
+    front = make_front(msgspec.structs.replace(settings, listener=[listener]), 0, forwarding=forwarding)
     policy = dataclasses.replace(front.policy, relaying=dataclasses.replace(front.policy.relaying, networks=Networks()))
     return dataclasses.replace(front, policy=policy, recorded=recorded_policy(policy), judged=True, etrn=())
 

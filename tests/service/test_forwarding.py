@@ -45,7 +45,13 @@ min_backoff = 1
 max_backoff = 2
 {more}
 """
-ZONE = {"example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}
+ZONE = {
+    "example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}],
+    "_dmarc.bank.example": [{"TXT": "v=DMARC1; p=reject"}],
+    "bank.example": [{"TXT": "v=spf1 -all"}],
+    "_dmarc.lax.example": [{"TXT": "v=DMARC1; p=none"}],
+    "lax.example": [{"TXT": "v=spf1 -all"}],
+}
 MESSAGE = b"From: alice@example.com\r\nSubject: hello\r\nMessage-ID: <1@example.com>\r\n\r\nHello\r\n"
 SENDER = "alice@example.com"
 
@@ -367,3 +373,80 @@ def test_large_messages_and_held_ones_go_on_too(tmp_path: Path) -> None:
         assert forwarded["forwarded_for"] == "carol@company.com.example"
         shown = server.command("queue", "show", forwarded["queue_id"]).stdout
         assert "(forwarded for carol@company.com.example)" in shown
+
+
+BANK = b"From: ceo@bank.example\r\nSubject: forged\r\n\r\nPay.\r\n"
+
+
+@pytest.mark.parametrize(
+    ("dmarc_fail", "domain", "taken"),
+    [
+        ("policy", "bank.example", False),
+        ("policy", "lax.example", True),
+        ("refuse", "lax.example", False),
+        ("forward", "bank.example", True),
+        ("policy", "none.example", True),
+    ],
+)
+def test_s17_what_fails_dmarc_is_not_laundered(tmp_path: Path, dmarc_fail: str, domain: str, taken: bool) -> None:
+    """Also where mail for mailboxes here is only marked (on_fail = "tag")."""
+    more = f'[forwarding]\ndmarc_fail = "{dmarc_fail}"\nrepair = "both"\n\n[dmarc]\non_fail = "tag"'
+    with running(tmp_path, more) as (server, hop):
+        forged = BANK.replace(b"bank.example", domain.encode())
+        send(server, "bob@company.com.example", message=forged)
+        if taken:
+            send(server, "carol@company.com.example", "bob@company.com.example", message=forged)
+            received(hop, 1)
+            return
+        for recipients in (["carol@company.com.example"], ["carol@company.com.example", "bob@company.com.example"]):
+            with pytest.raises(smtplib.SMTPDataError, match=r"5\.7\.1 Not forwarded: DMARC of (bank|lax)\.example is"):
+                send(server, *recipients, message=forged)
+        record = json.loads(server.command("explain", "--last", "--json").stdout)
+        assert record["rule"] == "forwarding-dmarc"
+        assert record["decided_again"] == {key: record[key] for key in ("decision", "rule", "reply")}
+        wait_for(lambda: delivered(server, "bob"))
+        assert not hop.transactions
+        assert len(delivered(server, "bob")) == 1
+
+
+def test_s17_two_froms_are_no_author_that_could_be_forwarded(tmp_path: Path) -> None:
+    with running(tmp_path, '[dmarc]\non_fail = "tag"') as (server, hop):
+        with pytest.raises(smtplib.SMTPDataError, match=r"5\.7\.1 Not forwarded: the From field"):
+            send(server, "carol@company.com.example", message=b"From: alice@example.com\r\n" + BANK)
+        assert not hop.transactions
+
+
+@pytest.mark.parametrize(
+    ("domain", "repair"), [("example.com", "none"), ("hard.example", "both"), ("opt-out.example", "srs")]
+)
+def test_the_least_repair_is_planned_and_the_reply_stands_beside_it(tmp_path: Path, domain: str, repair: str) -> None:
+    more = '[forwarding]\nrepair = "least"\naddresses = ["192.0.2.25"]'
+    with running(tmp_path, more) as (server, hop):
+        text = server.settings.read_text().replace("[queue]", '[submitter]\nreject_at = "data"\n\n[queue]')
+        server.settings.write_text(text)
+        (tmp_path / "zone.json").write_text(
+            json.dumps(
+                {
+                    "company.com.example": [{"TXT": "v=spf1 ip4:192.0.2.25 -all"}],
+                    "example.com": [{"TXT": "v=spf1 ip4:192.0.2.0/24 ip4:127.0.0.1 -all"}],
+                    "hard.example": [{"TXT": "v=spf1 ip4:127.0.0.1 -all"}],
+                    "opt-out.example": [{"TXT": "v=spf1 ip4:127.0.0.1 -all"}, {"TXT": "spf2.0/pra ?all"}],
+                }
+            )
+        )
+        server.stop()
+        server.start()
+        send(
+            server,
+            "carol@company.com.example",
+            sender=f"alice@{domain}",
+            message=MESSAGE.replace(b"example.com", domain.encode()),
+        )
+        (one,) = received(hop, 1)
+        assert (f"<alice@{domain}>" in one.mail) is (repair in ("none", "resent"))
+        assert ("resent-from" in names(one.message)) is (repair in ("resent", "both"))
+        wait_for(lambda: "removed" in server.log())
+        assert f"repair={repair}" in server.log()
+        told = server.command("explain", "--last").stdout
+        assert f"repaired by {repair}; {repair}: pass expected (SPF pass" in told
+        assert "as expected" in told

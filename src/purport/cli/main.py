@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "explain": "why a message was accepted or refused, and what became of it",
     "ledger": "whether the records of transactions are those that were written",
     "judge": "what would be decided about a message, and why",
+    "forward": "how a message would fare at another server if it were forwarded",
+    "chain": "who was responsible for a message on each hop, and what proves it",
     "pra": "the address that a message names as responsible (RFC 4407)",
     "spf": "check SPF or Sender ID (RFC 7208, RFC 4406)",
     "dmarc": "look over what a domain publishes about DMARC (RFC 9989)",

@@ -50,6 +50,7 @@ def check(settings: Settings) -> None:
         if table.queue and QUEUE.fullmatch(table.queue) is None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
+    _check_networks(("trusted_hops", "networks"), settings.trusted_hops.networks)
     for name, reports in (("tls_report", settings.tls_report), ("dmarc_report", settings.dmarc_report)):
         _check_address((name, "contact"), reports.contact)
         _check_address((name, "from"), reports.from_)

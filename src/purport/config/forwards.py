@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from purport.config.lines import Path
 from purport.config.schema import Domain, Settings
 from purport.config.wrong import Wrong
@@ -17,6 +19,11 @@ def check_forwards(settings: Settings) -> None:
     for number, listener in enumerate(settings.listener):
         if listener.guest:
             _check_address(("listener", number, "guest"), listener.guest)
+    for number, address in enumerate(settings.forwarding.addresses):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise Wrong(("forwarding", "addresses", number), f"{address!a} is no IP address") from None
     name = settings.forwarding.srs_domain
     if name and not is_domain_name(name):
         raise Wrong(("forwarding", "srs_domain"), f"{name!a} is no domain name")

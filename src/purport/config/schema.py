@@ -39,6 +39,9 @@ class Dns(Table, frozen=True):
         str,
         Meta(description="a JSON file that answers every question instead of the DNS: for demonstrations and tests"),
     ] = ""
+    client_names: Annotated[
+        bool, Meta(description="look up the names of clients, for Received fields, logs and iprev (RFC 8601)")
+    ] = True
     timeout: Annotated[Seconds, Meta(description="seconds for one try with one resolver")] = 5.0
     cache_entries: Annotated[Count, Meta(description="answers kept in memory")] = 50_000
 
@@ -314,6 +317,20 @@ class Spf(Table, frozen=True):
     received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
 
 
+class TrustedHops(Table, frozen=True):
+    """Gateways and backup servers of your own that mail passes before it comes here: not they are judged, but the
+    clients that their Received fields name."""
+
+    networks: Annotated[list[str], Meta(description="networks that they are in")] = []
+    names: Annotated[
+        list[str],
+        Meta(
+            description='what they call themselves in their Received fields, ".example.com" for all below it; empty: '
+            "any name is taken, also that of a field which their client wrote where they write none"
+        ),
+    ] = []
+
+
 class Dmarc(Table, frozen=True):
     """What the domain of the author asks for (RFC 9989)."""
 
@@ -438,12 +455,34 @@ class Forwarding(Table, frozen=True):
     """Mail that goes on to another address: who answers for it, and where its bounces go."""
 
     repair: Annotated[
-        Literal["none", "resent", "srs", "both"],
+        Literal["none", "resent", "srs", "both", "least"],
         Meta(
             description="resent: a Resent-From field names the mailbox that forwards, so that it is responsible; srs: "
-            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither"
+            "the reverse-path becomes an address of ours that leads back to the sender (SRS); both; none: neither; "
+            "least: the least of these that the next hop is expected to let pass"
         ),
     ] = "resent"
+    addresses: Annotated[
+        list[str],
+        Meta(
+            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
+            "the DNS has for hostname"
+        ),
+    ] = []
+    seal: Annotated[
+        bool,
+        Meta(
+            description="say under an ARC seal (RFC 8617) what was found about a message, where [[dkim]] has a key for "
+            "the domain of the mailbox that forwards"
+        ),
+    ] = True
+    dmarc_fail: Annotated[
+        Literal["policy", "refuse", "forward"],
+        Meta(
+            description="what is not forwarded of mail that fails DMARC: policy: that of domains which ask for more "
+            "than none; refuse: all of it; forward: nothing is held back"
+        ),
+    ] = "policy"
     srs_domain: Annotated[
         str, Meta(description="the domain of SRS addresses, its MX this server; empty: that of the mailbox")
     ] = ""
@@ -570,6 +609,7 @@ class Settings(Table, frozen=True):
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     dmarc: Dmarc = field(default_factory=Dmarc)
+    trusted_hops: TrustedHops = field(default_factory=TrustedHops)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     priority: Priority = field(default_factory=Priority)

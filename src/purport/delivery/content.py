@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+from purport.authentication.arc.sets import NAMES as CHAIN
 from purport.authentication.dkim.body import hash_body
 from purport.authentication.dkim.intact import intact
 from purport.authentication.dkim.sign import FORM
@@ -13,7 +14,7 @@ from purport.authentication.dkim.signer import NO_SIGNER, Signer
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.mail.address import Mailbox
 from purport.mail.conversion import CannotConvert, to_7bit
-from purport.mail.header import HEADER_LIMIT, Field, header_ends, read_header
+from purport.mail.header import HEADER_LIMIT, Field, header_ends, read_header, without_fields
 from purport.queue.store import Body, QueuedMessage
 
 
@@ -51,9 +52,10 @@ def converted(message: QueuedMessage, signer: Signer = NO_SIGNER, now: float = 0
     OSError.
 
     What somebody else signed is not converted: the signature would be lost, and the reader could not tell why. A
-    signature of ours, which stands among our trace fields, is made again.
+    signature of ours, which stands among our trace fields, is made again; a seal of ours is left out, since a chain
+    that does not hold is worth less than none.
     """
-    trace = message.trace
+    trace = _unsealed(message.trace)
     octets = message.body.octets()
     if not trace.isascii():
         raise CannotConvert("its trace fields hold an address beyond ASCII")
@@ -65,6 +67,11 @@ def converted(message: QueuedMessage, signer: Signer = NO_SIGNER, now: float = 0
         raise CannotConvert(f"conversion would break the signature of {signature.domain}", status="5.6.2")
     octets = to_7bit(octets)
     return (_signed_again(own, trace, octets, signer, now) if own else trace), octets
+
+
+def _unsealed(trace: bytes) -> bytes:
+    header = read_header(trace)
+    return without_fields(trace, header, [field for field in header if field.name in CHAIN])
 
 
 def _signed_again(own: list[Field], trace: bytes, octets: bytes, signer: Signer, now: float) -> bytes:

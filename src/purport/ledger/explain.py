@@ -39,6 +39,8 @@ ADVICE: Final = {
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
     "storage": "The disk of this server could not take the message. The client will try again.",
+    "forwarding-dmarc": "The author's domain disowns the message, so it is not passed on in our name. Its owner must "
+    "sign the mail or name the client in its SPF record; [forwarding] dmarc_fail says which mail is refused so.",
     "dmarc": "The domain of the author does not let this client write in its name, and no signature of that domain "
     "holds. Its owner must sign the mail or name the client in its SPF record; a forwarder or list must leave what is "
     "signed as it is, or write in its own name.",
@@ -74,6 +76,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     yield f"  when       {datetime.fromtimestamp(record.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
     client = record.client
     yield f"  client     {client.address} ({client.name or 'name unknown'}), said {client.helo or 'no HELO'}"
+    if record.behind is not None:
+        yield f"  behind it  {record.behind.address}, said {record.behind.helo or 'no HELO'}: judged in its place"
     if client.tls:
         yield f"  protected  {client.tls} {client.cipher}"
     if client.login is not None:
@@ -87,6 +91,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
         yield f"  recipient  <{recipient.address}>{back}" + (f": {recipient.reply}" if recipient.reply else "")
     for forward in record.forwards:
         yield f"  {forward.id} forwarded for {forward.forwarder} from <{forward.reverse_path}>"
+        if forward.repair:
+            yield f"             repaired by {forward.repair}" + (f"; {forward.expected}" if forward.expected else "")
         for address in forward.recipients:
             yield f"             to <{address}>"
     if record.message_id:
@@ -111,6 +117,22 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
         via = f" via {delivery.host}" if delivery.host else ""
         via += f" ({delivery.tls})" if delivery.tls else ""
         yield f"  {when} <{delivery.recipient}> {delivery.outcome}{via}: {delivery.reply}"
+    yield from _compared(entry)
+
+
+def _compared(entry: Entry) -> Iterator[str]:
+    """Whether what was expected of next hops came true: they took a message, or refused it for a policy (RFC 3463
+    section 3.8)."""
+    for forward in entry.record.forwards:
+        if not forward.expected:
+            continue
+        taken = [one for one in entry.deliveries if one.recipient in forward.recipients and one.outcome == "sent"]
+        refused = [one for one in entry.deliveries if one.recipient in forward.recipients and " 5.7." in one.reply]
+        if not taken and not refused:
+            continue
+        hoped = f"{forward.repair}: pass expected" in forward.expected
+        came = "as expected" if hoped == bool(taken) else "not as expected"
+        yield f"  {forward.id} {'was taken' if taken else 'was refused by a policy'}, {came}"
 
 
 def _evidence(record: Record) -> Iterator[str]:

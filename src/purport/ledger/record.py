@@ -104,6 +104,8 @@ class RecordedForward(msgspec.Struct, frozen=True, omit_defaults=True):
     forwarder: str
     reverse_path: str
     recipients: tuple[str, ...]
+    repair: str = ""
+    expected: str = ""  # what was predicted of the next hop, where it was
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -136,6 +138,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     dmarc: RecordedDmarc | None = None
     fault: str = ""
     forwards: tuple[RecordedForward, ...] = ()
+    behind: RecordedClient | None = None  # of a trusted hop: who was judged in its place
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -269,6 +272,7 @@ def record(
 ) -> Record:
     """The record of a transaction, from what was known of it."""
     fields = () if header is None else header_fields(header)
+    checked = facts if message is None else message.mail
     return Record(
         queue_id,
         time,
@@ -287,13 +291,14 @@ def record(
         next((value for name, value in fields if name == "message-id"), None),
         fields,
         None if message is None else pra(message.pra),
-        check(facts.spf),
-        check(facts.helo),
-        check(facts.sender_id),
+        check(checked.spf),
+        check(checked.helo),
+        check(checked.sender_id),
         None if message is None else check(message.sender_id),
         None if message is None else dmarc(message),
         fault,
         forwards,
+        None if checked is facts else client(checked.client),
     )
 
 

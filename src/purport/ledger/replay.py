@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import msgspec
@@ -13,12 +13,13 @@ from purport.authentication.spf.check_host import check_host
 from purport.authentication.spf.result import Scope, SpfResult
 from purport.dns.lookup import Answer, Question, Status, replay
 from purport.ledger.dmarc import authentication_again, override_again
-from purport.ledger.record import Check, Record, RecordedPolicy, Word
+from purport.ledger.record import Check, Record, RecordedClient, RecordedPolicy, Word
 from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
 from purport.mail.header import Header, read_header
-from purport.policy.decision import Decision
+from purport.policy.decision import Decision, Rule
 from purport.policy.dmarc import DmarcPolicy
 from purport.policy.facts import Client, MailFacts, MessageFacts
+from purport.policy.forwarding import DMARC as FORWARDING
 from purport.policy.forwarding import LOOPS
 from purport.policy.login import Login
 from purport.policy.ownership import RULE as OWNERSHIP
@@ -26,6 +27,7 @@ from purport.policy.policy import Policy
 from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submission import AUTHOR, SubmissionPolicy
 from purport.policy.submitter import SubmitterPolicy, authorized
+from purport.policy.trusted import RULE as BEHIND
 
 ANSWERS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int, list[str]]])
 
@@ -54,7 +56,7 @@ def decide_again(record: Record) -> Again:
         rule, refusal = authorized(policy.submitter, facts)
         if refusal is not None:
             return Again("defer" if refusal.transient else "reject", rule.name, str(refusal), facts)
-    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule in (OWNERSHIP, AUTHOR, LOOPS):
+    if record.fault or record.stage != "END-OF-MESSAGE" or record.rule in (OWNERSHIP, AUTHOR, LOOPS, FORWARDING):
         # Line endings, sizes, disks, our domains with their mailboxes and owners at the time, a client that went: facts
         # of their own.
         return Again(record.decision, record.rule, record.reply, facts)
@@ -62,13 +64,18 @@ def decide_again(record: Record) -> Again:
 
 
 def mail_facts(record: Record) -> MailFacts:
-    """The facts of MAIL, the checks evaluated again."""
-    known = record.client
+    """The facts of MAIL, the checks evaluated again; of a trusted hop nothing was checked then."""
+    if record.behind is None:
+        return _checked(record, record.client)
+    return replace(_checked(record, record.client), spf=None, helo=None, sender_id=None)
+
+
+def _checked(record: Record, known: RecordedClient) -> MailFacts:
+    """The facts about a client, with every check that the record holds."""
     login = None if known.login is None else Login(known.login.name, known.login.addresses, known.login.mechanism)
-    client = Client(known.address, known.name, known.helo, known.extended, known.tls, known.cipher, login)
     submitter = None if record.submitter is None else _mailbox(record.submitter)
     return MailFacts(
-        client,
+        Client(known.address, known.name, known.helo, known.extended, known.tls, known.cipher, login),
         _reverse_path(record.reverse_path),
         submitter,
         result_again(record, record.spf, "mfrom"),
@@ -81,12 +88,14 @@ def message_facts(record: Record, facts: MailFacts) -> MessageFacts:
     """The facts at the end of data, the PRA found again in the fields that were kept."""
     pra = None if record.policy.check_pra == "never" else purported_responsible_address(_header(record))
     found = record.dmarc
+    behind = next((Rule(*rule) for rule in record.rules if rule[0] == BEHIND), None)
     return MessageFacts(
-        facts,
+        facts if record.behind is None else _checked(record, record.behind),
         pra,
         None if pra is None else result_again(record, record.pra_check, "pra"),
         None if found is None else authentication_again(found),
         None if found is None else override_again(found),
+        behind,
     )
 
 
@@ -99,11 +108,12 @@ def result_again(record: Record, check: Check | None, scope: Scope) -> SpfResult
         for name, kind, status, ttl, records in ANSWERS.decode(check.answers)
     }
     sender = "" if scope == "helo" or check.identity == check.domain or "@" not in check.identity else check.identity
+    client = record.behind or record.client
     evaluation = check_host(
-        record.client.address,
+        client.address,
         check.domain,
         sender,
-        record.client.helo,
+        client.helo,
         receiver=record.policy.receiver,
         scope=scope,
         now=record.time,

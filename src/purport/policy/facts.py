@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from purport.authentication.iprev import IprevResult
 from purport.authentication.message import Authentication
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.result import SpfResult
 from purport.mail.address import Mailbox, ReversePath
+from purport.policy.decision import Rule
 from purport.policy.login import Login
 
 
@@ -16,7 +18,8 @@ from purport.policy.login import Login
 class Client:
     """The SMTP client: its address as text (IPv6 compressed, IPv4-mapped as IPv4), its verified name if one is
     known (XCLIENT NAME or none), and what it said in HELO or EHLO. `tls` and `cipher` are as OpenSSL names them
-    (`TLSv1.3`, `TLS_AES_256_GCM_SHA384`), empty for a connection in clear. `login` is who logged in, if anybody did."""
+    (`TLSv1.3`, `TLS_AES_256_GCM_SHA384`), empty for a connection in clear. `login` is who logged in, if anybody did;
+    `iprev` is how the name was verified, where it was asked for."""
 
     address: str
     name: str | None
@@ -25,6 +28,7 @@ class Client:
     tls: str = ""
     cipher: str = ""
     login: Login | None = None
+    iprev: IprevResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,12 @@ class Override:
 class MessageFacts:
     """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for; `authentication` is
     None where nothing but the header is known yet, and of a client that logged in. `override` is why a DMARC policy is
-    not applied."""
+    not applied. `behind` is the rule by which another client than that of the connection is judged, or nobody is, where
+    that is a trusted hop: `mail` then has the facts about the client behind it."""
 
     mail: MailFacts
     pra: PurportedResponsibleAddress | None  # None: not looked for (check_pra = "never")
     sender_id: SpfResult | None = None
     authentication: Authentication | None = None
     override: Override | None = None
+    behind: Rule | None = None

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import TypeVar
 
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.dkim.signature import Signature
+from purport.authentication.iprev import check_iprev
 from purport.authentication.message import authenticate
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
+from purport.authentication.true_client import TrustedHops
 from purport.dns.lookup import Evaluation, together
 from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.header import Header
 from purport.policy.arc import sealed_override
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.submitter import SubmitterPolicy
+from purport.policy.trusted import client_behind
+
+T = TypeVar("T")
 
 
 def mail_facts(
@@ -72,6 +78,34 @@ def message_facts(
     return MessageFacts(mail, pra, sender_id)
 
 
+def facts_behind(
+    hops: TrustedHops,
+    checker: Checker,
+    mail: MailFacts,
+    header: Header,
+    pra: PurportedResponsibleAddress,
+    now: float,
+    policy: SubmitterPolicy,
+    *,
+    check_helo: bool = False,
+) -> Evaluation[MessageFacts]:
+    """The same where the client is a trusted hop: of the client behind it everything is asked that would have been
+    asked at MAIL. Where that is not known nothing is: a hop passes for nobody, and fails for nobody."""
+    found = client_behind(hops, mail.client, header)
+    if found is None:
+        return (yield from message_facts(checker, mail, pra, now, policy))
+    client, rule = found
+    if client is not None:
+        mail = yield from mail_facts(checker, client, mail.reverse_path, mail.submitter, now, check_helo=check_helo)
+    return replace((yield from message_facts(checker, mail, pra, now, policy)), behind=rule)
+
+
+def named(client: Client) -> Evaluation[Client]:
+    """The client with the name that its address has, where that leads back to it."""
+    result = yield from check_iprev(client.address)
+    return replace(client, name=result.name, iprev=result)
+
+
 def whole_message_facts(
     header_facts: Evaluation[MessageFacts],
     mail: MailFacts,
@@ -85,13 +119,19 @@ def whole_message_facts(
     domain asks for, and whether a trusted sealer has seen that it was in order. Of a client that logged in, or is a
     server of ours, nothing is asked."""
     if mail.spf is None:
-        return (yield from header_facts)
-    facts, authentication = yield from together(header_facts, authenticate(header, signatures, hashes, mail.spf, now))
+        facts = yield from header_facts
+        if facts.mail.spf is None:
+            return facts
+        authentication = yield from authenticate(header, signatures, hashes, facts.mail.spf, now)
+    else:
+        facts, authentication = yield from together(
+            header_facts, authenticate(header, signatures, hashes, mail.spf, now)
+        )
     override = sealed_override(authentication.arc, authentication.dmarc, trusted_sealers)
     return replace(facts, authentication=authentication, override=override)
 
 
-def known(facts: MessageFacts) -> Evaluation[MessageFacts]:
+def known(facts: T) -> Evaluation[T]:
     """Facts that are there already."""
     return facts
     yield ()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from purport.authentication.true_client import TrustedHops
 from purport.mail.address import Mailbox
 from purport.mail.header import Header
 from purport.mail.reply import TOO_MANY_HOPS
@@ -38,6 +39,7 @@ class Policy:
     ownership: Ownership = field(default_factory=dict)
     submission: SubmissionPolicy = field(default_factory=SubmissionPolicy)
     trusted_sealers: frozenset[str] = frozenset()
+    trusted_hops: TrustedHops = TrustedHops(())  # noqa: RUF009  # a frozen value
 
     def at_mail(self, facts: MailFacts) -> Decision:
         """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF, then what a login may say."""
@@ -69,8 +71,12 @@ class Policy:
         verdicts: list[Verdict] = []
         if count_received(header) >= self.hops:
             verdicts.append((Rule("hops", "refuse", f"{self.hops} Received fields"), TOO_MANY_HOPS))
-        if self.submitter.reject_at == "data":
+        if self.submitter.reject_at == "data" and facts.behind is None:
             verdicts.append(authorized(self.submitter, facts.mail))
+        if facts.behind is not None:  # what was not known of its client at MAIL
+            verdicts.append((facts.behind, None))
+            verdicts.append(authorized(self.submitter, facts.mail))
+            verdicts.append(may_send(self.spf_on_fail, facts.mail))
         login = facts.mail.client.login
         if login is not None:
             verdicts.append(may_be_author(self.submission, login, header))

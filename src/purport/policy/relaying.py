@@ -31,8 +31,8 @@ class Networks:
         """Raises ValueError for a text that is no network or address."""
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(text, strict=False) for text in networks)
 
-    def __contains__(self, address: str) -> bool:
-        if not self._networks:
+    def __contains__(self, address: object) -> bool:
+        if not self._networks or not isinstance(address, str):
             return False
         try:
             client = ipaddress.ip_address(address)

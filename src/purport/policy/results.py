@@ -35,6 +35,8 @@ def results(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy) -> Authe
 
 def _results(facts: MessageFacts, policy: DmarcPolicy) -> Iterator[MethodResult]:
     mail, pra = facts.mail, facts.pra
+    if mail.client.iprev is not None:
+        yield methods.iprev(mail.client.iprev.result, mail.client.address)
     if mail.helo is not None:
         yield methods.spf(mail.helo, mail.reverse_path)
     if mail.spf is not None:

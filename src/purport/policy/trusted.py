@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from purport.authentication.true_client import TrustedHops, true_client
@@ -21,5 +20,5 @@ def client_behind(hops: TrustedHops, client: Client, header: Header) -> tuple[Cl
         return None
     if found.address is None:
         return None, Rule(RULE, "tag", f"{client.address} is a trusted hop; its client is unknown: {found.reason}")
-    behind = replace(client, address=found.address, name=found.name, hello_domain=found.hello_domain, tls="", cipher="")
-    return behind, Rule(RULE, "pass", f"behind {client.address} it is {found.address}: {found.reason}")
+    reason = f"behind {client.address} it is {found.address}: {found.reason}"
+    return Client(found.address, found.name, found.hello_domain), Rule(RULE, "pass", reason)

@@ -12,8 +12,12 @@ from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, final
 
+from purport.authentication.dkim.result import DkimResult
+from purport.authentication.spf.checker import Checker
 from purport.delivery.route import FAIL, failing
+from purport.dns.lookup import Evaluation
 from purport.forwarding.expansion import CannotExpand, Expansion, Forwards, expand
+from purport.forwarding.plan import Forwarded, Plan, Repair, Sending, addresses_of, plan
 from purport.forwarding.resent import forwarders_in, resent_block
 from purport.forwarding.srs import CannotRewrite, NotOurs, Srs, is_srs
 from purport.mail.address import NULL, Mailbox, ReversePath, normal_mailbox
@@ -23,15 +27,13 @@ from purport.mail.header import Header
 from purport.mail.reply import NO_SUCH_MAILBOX, Reply, reply
 from purport.mail.trace import delivered_to
 from purport.policy.decision import Rule
-from purport.policy.forwarding import loop_reply
+from purport.policy.forwarding import DmarcFail, loop_reply
 from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submitter import Verdict
-from purport.queue.store import QueuedRecipient
+from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.service.lookup_command import CannotAsk, LookupCommand
 from purport.smtp.extensions.dsn import NOTIFY, Notify, encode_notify
 from purport.smtp.extensions.rrvs import KEYWORD as RRVS
-
-Repair = Literal["none", "resent", "srs", "both"]
 
 FORWARDED: Final = 5000  # addresses that the recipients of one transaction may become in all: rows of one step
 NOT_A_REPORT: Final = reply(550, "5.7.1", "This address takes delivery reports alone")
@@ -56,6 +58,17 @@ class Copy:
 
     forwarder: Mailbox
     recipients: list[QueuedRecipient] = field(default_factory=list)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """A copy as it is stored, for whom it goes on, how it was repaired, and what is expected of that."""
+
+    message: QueuedMessage
+    forwarder: Mailbox
+    repair: Repair
+    expected: str = ""
 
 
 @final
@@ -85,7 +98,9 @@ class ForwardDesk:
     srs: Srs
     ours: Container[str]  # the domains we receive for
     srs_domain: str = ""  # of SRS addresses; empty: that of the mailbox that forwards
-    repair: Repair = "resent"
+    repair: Repair | Literal["least"] = "resent"
+    addresses: tuple[str, ...] = ()  # that we connect from, for predictions; empty: those of the host name
+    dmarc_fail: DmarcFail = "policy"
     commands: Mapping[str, LookupCommand] = field(default_factory=dict)  # by domain
     exists: Callable[[Mailbox], bool] = lambda _: True
 
@@ -145,19 +160,61 @@ class ForwardDesk:
                 division.expand(recipient, found.expansion)
         return division.finished()
 
-    def block(self, forwarder: Mailbox, queue_id: str, date: str) -> bytes:
+    def repair_of(self, forwarder: Mailbox, plans: Mapping[str, Plan]) -> Repair:
+        """How a copy is repaired: as the settings say, or as is planned for the domain of who forwards it."""
+        return plans[normal_domain(forwarder.domain)].chosen if self.repair == "least" else self.repair
+
+    def plans(
+        self,
+        checker: Checker,
+        copies: Sequence[Copy],
+        header: Header,
+        signatures: tuple[DkimResult, ...],
+        reverse_path: ReversePath,
+        now: float,
+    ) -> Evaluation[dict[str, Plan]]:
+        """What is expected of each repair, by the domain of who forwards: two mailboxes of one domain are seen alike.
+        `signatures` are the results of the message as it came."""
+        addresses = self.addresses or (yield from addresses_of(self.hostname))
+        sending = Sending(self.hostname, addresses, now)
+        found: dict[str, Plan] = {}
+        for copy in copies:
+            domain = normal_domain(copy.forwarder.domain)
+            if domain not in found:
+                forwarded = self.forwarded(copy.forwarder, header, signatures, reverse_path, now)
+                found[domain] = yield from plan(checker, sending, forwarded)
+        return found
+
+    def forwarded(
+        self,
+        forwarder: Mailbox,
+        header: Header,
+        signatures: tuple[DkimResult, ...],
+        reverse_path: ReversePath,
+        now: float,
+    ) -> Forwarded:
+        """What a plan is made for."""
+        rewritten: ReversePath | None = self.reverse_path(forwarder, reverse_path, now, "srs")
+        if rewritten == reverse_path and isinstance(reverse_path, Mailbox) and not self._is_ours(reverse_path):
+            rewritten = None
+        return Forwarded(header, signatures, reverse_path, rewritten, forwarder)
+
+    def _is_ours(self, mailbox: Mailbox) -> bool:
+        return normal_domain(mailbox.domain) in self.ours
+
+    def block(self, forwarder: Mailbox, queue_id: str, date: str, repair: Repair) -> bytes:
         """What stands on top of a copy: who answers for it, or else the mark by which it is known again."""
-        if self.repair in ("resent", "both"):
+        if repair in ("resent", "both"):
             return resent_block(forwarder, date=date, message_id=f"{queue_id}@{self.hostname}")
         return delivered_to(forwarder)
 
-    def reverse_path(self, forwarder: Mailbox, reverse_path: ReversePath, now: float) -> ReversePath:
+    def reverse_path(self, forwarder: Mailbox, reverse_path: ReversePath, now: float, repair: Repair) -> ReversePath:
         """The reverse-path of a copy: as it was, or an address of ours that leads back to it. One of our own domains
         needs none, and what cannot be rewritten stays as it is."""
-        if self.repair not in ("srs", "both") or not isinstance(reverse_path, Mailbox):
+        if repair not in ("srs", "both") or not isinstance(reverse_path, Mailbox):
             return reverse_path
         domain = self.srs_domain or normal_domain(forwarder.domain)
-        if normal_domain(reverse_path.domain) in self.ours:
+        if self._is_ours(reverse_path):
             return reverse_path
         try:
             return self.srs.rewritten(reverse_path, domain, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast, final
 
@@ -20,14 +20,16 @@ from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.delivery.route import on_demand, quarantined
 from purport.delivery.visit import Visitor, Visits
-from purport.dns.lookup import Evaluation, Resolver, Suspended, start
+from purport.dns.lookup import Evaluation, Resolver, Suspended, start, together
 from purport.forwarding.expansion import CannotExpand, Expansion
 from purport.forwarding.mark import marked
+from purport.forwarding.plan import Plan
 from purport.forwarding.resent import resent_block
 from purport.ledger.record import RecordedPolicy
 from purport.log import client_text, escaped
 from purport.mail import reply as replies
 from purport.mail.address import Mailbox
+from purport.mail.domain import normal_domain
 from purport.mail.envelope import Parameters
 from purport.mail.header import HEADER_LIMIT, Header, read_header, without_fields
 from purport.mail.reply import Reply, reply
@@ -38,14 +40,16 @@ from purport.net.listener import Admission, client_address, send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
 from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.forwarding import goes_round
-from purport.policy.gather import known, mail_facts, message_facts, whole_message_facts
+from purport.policy.forwarding import goes_round, may_forward
+from purport.policy.gather import facts_behind, known, mail_facts, message_facts, named, whole_message_facts
 from purport.policy.login import Login
 from purport.policy.on_demand import Customer, Wanted, wanted
 from purport.policy.policy import Policy
 from purport.policy.priority import PriorityPolicy, sender_reply
 from purport.policy.queue_start import Grant, Granted, granted, may_ask
 from purport.policy.relaying import RULE as RELAYING
+from purport.policy.results import results
+from purport.policy.sealing import sealed
 from purport.policy.signing import signed_author
 from purport.policy.submission import ANY, missing_fields
 from purport.policy.submitter import Verdict
@@ -58,6 +62,7 @@ from purport.service.forwarding import (
     Division,
     ForwardDesk,
     Named,
+    PassedOn,
     Pending,
     found_or_refused,
 )
@@ -139,7 +144,9 @@ class Front:
     desk: LoginDesk | None = None  # where clients log in
     signer: Signer = NO_SIGNER  # signs what users submit
     forwarding: ForwardDesk | None = None  # where mail goes on, and back
+    sealer: Signer = NO_SIGNER  # seals what goes on
     guest: Mailbox | None = None  # who is responsible for what clients send anywhere without a login
+    client_names: bool = False  # whether the names of clients are looked up
     takes_mail: bool = True  # else everybody is told so and let go
     judged: bool = False  # the clients are servers of ours, which judged their own
     customers: Sequence[Customer] = ()  # who may come for which domains' mail
@@ -708,14 +715,25 @@ class Connection(asyncio.Protocol):
             submitter = mail.parameters.get(SUBMITTER)
             self._urgency(transaction, mail)
         self._transaction = transaction
+        client, policy = self._client, front.policy
+        unasked = MailFacts(client, mail.reverse_path, submitter, None, None, None)
         if front.judged:
-            return self._mail_known(
-                transaction, MailFacts(self._client, mail.reverse_path, submitter, None, None, None)
+            return self._mail_known(transaction, unasked)
+        if client.address in policy.trusted_hops.networks:  # the header will say who its client is
+            evaluation = known(unasked)
+        else:
+            evaluation = mail_facts(
+                house.checker, client, mail.reverse_path, submitter, now, check_helo=policy.check_helo
             )
-        evaluation = mail_facts(
-            house.checker, self._client, mail.reverse_path, submitter, now, check_helo=front.policy.check_helo
-        )
+        if front.client_names and client.iprev is None and client.name is None:
+            both = together(evaluation, named(client))
+            return self._when(both, lambda found: self._mail_known(transaction, self._name(*found)))
         return self._when(evaluation, lambda facts: self._mail_known(transaction, facts))
+
+    def _name(self, facts: MailFacts, client: Client) -> MailFacts:
+        """The name of the client is known, for as long as the connection lasts."""
+        self._client = client
+        return replace(facts, client=client)
 
     def _hold_refusal(self, mail: Mail, now: float) -> Reply | None:
         """Why the message cannot wait for its time here (RFC 4865); None where it can, or is not to."""
@@ -840,7 +858,8 @@ class Connection(asyncio.Protocol):
         spool = transaction.spool
         if spool is None:
             spool = transaction.spool = self._relay.house.store.spool()
-            if self._front.signer and self._client.login is not None:
+            front, login = self._front, self._client.login
+            if (front.signer and login is not None) or (front.sealer and transaction.forwarded):
                 transaction.reader = MessageReader(FORM)
         return spool
 
@@ -931,7 +950,19 @@ class Connection(asyncio.Protocol):
         assert transaction.facts is not None
         house, policy = self._relay.house, self._front.policy
         pra = purported_responsible_address(header)
-        return message_facts(house.checker, transaction.facts, pra, transaction.arrived_at, policy.submitter)
+        facts, now = transaction.facts, transaction.arrived_at
+        if self._client.address in policy.trusted_hops.networks:
+            return facts_behind(
+                policy.trusted_hops,
+                house.checker,
+                facts,
+                header,
+                pra,
+                now,
+                policy.submitter,
+                check_helo=policy.check_helo,
+            )
+        return message_facts(house.checker, facts, pra, now, policy.submitter)
 
     def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
         transaction.header, transaction.message = header, facts
@@ -956,13 +987,39 @@ class Connection(asyncio.Protocol):
         desk = self._front.forwarding
         if transaction.forwarded and desk is not None:
             division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
-            rule, refusal = goes_round(division.looping, others=division.reaches)
-            transaction.rules += (rule,)
-            if refusal is not None:
-                self._count(facts)
-                return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+            verdicts = [goes_round(division.looping, others=division.reaches)]
+            if division.copies:
+                verdicts.append(may_forward(desk.dmarc_fail, facts))
+            for rule, refusal in verdicts:
+                transaction.rules += (rule,)
+                if refusal is not None:
+                    self._count(facts)
+                    return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
+            if desk.repair == "least" and division.copies:
+                found = facts.authentication
+                plans = desk.plans(
+                    self._relay.house.checker,
+                    division.copies,
+                    header,
+                    () if found is None else found.dkim,
+                    transaction.mail.reverse_path,
+                    transaction.arrived_at,
+                )
+                return self._when(plans, lambda plans: self._store(transaction, spool, header, facts, division, plans))
+        return self._store(transaction, spool, header, facts, division, {})
+
+    def _store(
+        self,
+        transaction: Transaction,
+        spool: Spool,
+        header: Header,
+        facts: MessageFacts,
+        division: Division | None,
+        plans: Mapping[str, Plan],
+    ) -> Reply | None:
+        """The message is ours to deliver: it is answered when the disk has it."""
         try:
-            messages = self._messages(transaction, spool, header, facts, division)
+            messages = self._messages(transaction, spool, header, facts, division, plans)
         except NotStored as error:  # there was no room for a report
             return self._refuse_data(transaction, spool, error.reply, "storage")
         accepted = reply(250, "2.0.0", f"Ok: queued as {transaction.queue_id}")
@@ -998,17 +1055,24 @@ class Connection(asyncio.Protocol):
             self._relay.house.report_dmarc(row)
 
     def _messages(
-        self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts, division: Division | None
+        self,
+        transaction: Transaction,
+        spool: Spool,
+        header: Header,
+        facts: MessageFacts,
+        division: Division | None,
+        plans: Mapping[str, Plan],
     ) -> list[QueuedMessage]:
         """What is stored of the message: itself, and a copy for each mailbox that forwards it. Raises NotStored."""
         relay, front = self._relay, self._front
         recipients, parameters = transaction.recipients, transaction.mail.parameters
         if front.policy.quarantines(facts):
-            for recipient in recipients:
+            for recipient in recipients if division is None else division.kept:
                 recipient.next_hop = quarantined(recipient.next_hop)
         self._remove_forged(transaction, spool)
-        fields = front.policy.fields(facts)
+        # Below our trace fields: they belong to the message.
         transaction.added = self._signatures(transaction, header) + transaction.added
+        fields = front.policy.fields(facts)
         if header.first(VALID_SINCE) is not None:
             parameters = tunnelled(parameters, header, recipients)
         transaction.spool = None
@@ -1030,13 +1094,17 @@ class Connection(asyncio.Protocol):
             )
         for copy in division.copies:
             queue_id = relay.house.ids.next() if messages else transaction.queue_id
-            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at))
+            repair = desk.repair_of(copy.forwarder, plans)
+            block = desk.block(copy.forwarder, queue_id, relay.date(transaction.arrived_at), repair)
             trace = block + fields + self._trace(transaction, queue_id, copy.forwarder, parameters)
+            trace = self._seal(transaction, copy.forwarder, trace, facts) + trace
             carried = marked(parameters, copy.forwarder)
             message = self._queued(transaction, queue_id, trace, body, copy.recipients, carried, hops)
-            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at)
+            message.reverse_path = desk.reverse_path(copy.forwarder, reverse_path, transaction.arrived_at, repair)
             messages.append(message)
-            transaction.passed_on.append(message)
+            planned = plans.get(normal_domain(copy.forwarder.domain))
+            expected = "" if planned is None else planned.told
+            transaction.passed_on.append(PassedOn(message, copy.forwarder, repair, expected))
         if division.expanded:
             original = replace(messages[0], reverse_path=reverse_path)
             messages += relay.house.expanded(original, division.expanded, transaction.arrived_at)
@@ -1119,6 +1187,17 @@ class Connection(asyncio.Protocol):
         if author is None:
             return b""
         return signer.fields(author, header, transaction.hashes, transaction.arrived_at)
+
+    def _seal(self, transaction: Transaction, forwarder: Mailbox, trace: bytes, facts: MessageFacts) -> bytes:
+        """Our ARC set on a copy that goes on (RFC 8617), made when nothing in it changes any more."""
+        front, came = self._front, transaction.reader.header
+        keys = front.sealer.keys_for(forwarder) if front.sealer else []
+        if not keys or came is None:
+            return b""
+        said = results(front.policy.receiver, facts, front.policy.dmarc)
+        header = came.below(read_header(trace).fields)  # of what was forged in it nothing is signed
+        utf8 = is_international(transaction.mail.parameters)
+        return sealed(keys, header, transaction.hashes, said, facts, transaction.arrived_at, utf8=utf8)
 
     # The end of a transaction
 

@@ -6,7 +6,6 @@ from typing import Final, Literal, final
 
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.message import MessageReader
-from purport.forwarding.mark import forwarder_of
 from purport.ledger.record import (
     RecordedForward,
     RecordedPolicy,
@@ -24,8 +23,8 @@ from purport.mail.reply import LOCAL_ERROR, Reply
 from purport.mail.trace import protocol_word
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.queue.store import NotStored, QueuedMessage, QueuedRecipient, Spool
-from purport.service.forwarding import Named
+from purport.queue.store import NotStored, QueuedRecipient, Spool
+from purport.service.forwarding import Named, PassedOn
 from purport.smtp.event import Mail
 from purport.smtp.extensions.futurerelease import encode_moment
 
@@ -79,7 +78,7 @@ class Transaction:
         self.recipients: list[QueuedRecipient] = []
         self.named: dict[int, Named] = {}  # by number: recipients whose mail goes on, or back
         self.forwarded = 0  # addresses that they become
-        self.passed_on: list[QueuedMessage] = []  # the copies that go on
+        self.passed_on: list[PassedOn] = []  # the copies that go on
         self.refused: list[tuple[Mailbox, Decision]] = []
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.reader = MessageReader()  # of what goes into it
@@ -132,10 +131,14 @@ class Chronicle:
         )
         self._responsible(transaction, client, "accept", "default")
         for copy in transaction.passed_on:
-            forwarder = forwarder_of(copy.parameters)
-            assert forwarder is not None
+            message = copy.message
             self._log.forwarded(
-                transaction.queue_id, copy.queue_id, forwarder, copy.reverse_path, recipients=len(copy.recipients)
+                transaction.queue_id,
+                message.queue_id,
+                copy.forwarder,
+                message.reverse_path,
+                recipients=len(message.recipients),
+                repair=copy.repair,
             )
 
     def not_stored(self, transaction: Transaction, client: Client, error: BaseException) -> Reply:
@@ -256,13 +259,16 @@ def _recorded(transaction: Transaction, recipient: QueuedRecipient) -> RecordedR
     return RecordedRecipient(printable(str(recipient.forward_path)), named=other)
 
 
-def _forward(copy: QueuedMessage) -> RecordedForward:
+def _forward(copy: PassedOn) -> RecordedForward:
     """What is recorded of a message that goes on."""
+    message = copy.message
     return RecordedForward(
-        copy.queue_id,
-        printable(str(forwarder_of(copy.parameters) or "")),
-        printable(str(copy.reverse_path)),
-        tuple([printable(str(recipient.forward_path)) for recipient in copy.recipients]),
+        message.queue_id,
+        printable(str(copy.forwarder)),
+        printable(str(message.reverse_path)),
+        tuple([printable(str(recipient.forward_path)) for recipient in message.recipients]),
+        copy.repair,
+        printable(copy.expected),
     )
 
 

@@ -14,7 +14,7 @@ from purport.mail.address import Mailbox, ReversePath
 from purport.mail.header import Header, read_header
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
-from purport.policy.gather import mail_facts, message_facts, whole_message_facts
+from purport.policy.gather import facts_behind, mail_facts, whole_message_facts
 from purport.policy.policy import Policy
 
 NO_ID = "judged"  # where a queue id would stand
@@ -31,7 +31,11 @@ def judge(
     now: float,
 ) -> Evaluation[Record]:
     """The record that the transaction would leave. Without forward-paths no recipient is asked about."""
-    facts = yield from mail_facts(checker, client, reverse_path, submitter, now, check_helo=policy.check_helo)
+    hops = policy.trusted_hops
+    if client.address in hops.networks:
+        facts = MailFacts(client, reverse_path, submitter, None, None, None)
+    else:
+        facts = yield from mail_facts(checker, client, reverse_path, submitter, now, check_helo=policy.check_helo)
     header = read_header(octets)
 
     def written(stage: str, decision: Decision, rules: tuple[Rule, ...], message: MessageFacts | None) -> Record:
@@ -55,7 +59,7 @@ def judge(
     pra = purported_responsible_address(header)
     reader = MessageReader()
     reader.update(octets)
-    header_facts = message_facts(checker, facts, pra, now, policy.submitter)
+    header_facts = facts_behind(hops, checker, facts, header, pra, now, policy.submitter, check_helo=policy.check_helo)
     hashes = reader.finish()
     message = yield from whole_message_facts(
         header_facts, facts, header, reader.signatures, hashes, now, policy.trusted_sealers

@@ -8,7 +8,7 @@ round trip instead of up to eight, and what lies beyond the stop is not looked a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple, final
 
 from purport.authentication.dmarc.record import DmarcRecord, is_record, parse
@@ -16,7 +16,8 @@ from purport.dns.lookup import UNANSWERED, Answer, Evaluation, Question, Status
 
 PREFIX: Final = "_dmarc."
 MOST_LABELS: Final = 8  # a name with as many labels or more goes on with its last seven (RFC 9989 section 4.10, step 4)
-LONGEST_NAME: Final = 253  # characters (RFC 1035 section 2.3.4); the prefix does not fit before every name
+LONGEST_NAME: Final = 253  # characters (RFC 1035 section 2.3.4)
+LONGEST_DOMAIN: Final = LONGEST_NAME - len(PREFIX)  # the prefix does not fit before every name
 
 Found = Literal["record", "none", "several", "failed"]
 
@@ -70,10 +71,11 @@ def targets(domain: str) -> tuple[str, ...]:
 class Walks:
     """The walks of one evaluation: what one has asked, the others do not ask again. `answers` in the order asked."""
 
-    __slots__ = ("answers",)
+    __slots__ = ("_steps", "answers")
 
     def __init__(self) -> None:
         self.answers: dict[Question, Answer] = {}
+        self._steps: dict[str, Step] = {}
 
     def ask(self, questions: Iterable[Question]) -> Evaluation[None]:
         """Ask what is not known yet, all at once."""
@@ -84,10 +86,17 @@ class Walks:
 
     def walk(self, domains: Iterable[str]) -> Evaluation[list[Walk]]:
         """A walk from each of these domains (A-labels, lower case)."""
-        starts = list(domains)
-        names = dict.fromkeys(name for domain in starts for name in targets(domain))
-        yield from self.ask(Question(PREFIX + name, "TXT") for name in names if len(PREFIX + name) <= LONGEST_NAME)
-        return [self._walked(domain) for domain in starts]
+        steps = self._steps
+        starts = [(domain, targets(domain)) for domain in domains]
+        names = [name for name in dict.fromkeys(name for _, names in starts for name in names) if name not in steps]
+        questions = tuple([Question(PREFIX + name, "TXT") for name in names if len(name) <= LONGEST_DOMAIN])
+        if questions:
+            answers = yield questions
+            for question, answer in zip(questions, answers, strict=True):
+                self.answers[question] = answer
+                name = question.name[len(PREFIX) :]
+                steps[name] = _step(name, answer)
+        return [Walk(domain, tuple(self._walked(names))) for domain, names in starts]
 
     def existence(self, domain: str) -> Evaluation[Status]:
         """Whether a domain that a walk began at exists: not, if MISSING (RFC 9989 section 3.2.13)."""
@@ -98,23 +107,19 @@ class Walks:
         yield from self.ask([question])
         return self.answers[question].status
 
-    def _walked(self, domain: str) -> Walk:
-        steps: list[Step] = []
-        for name in targets(domain):
-            step = self._step(name)
-            steps.append(step)
+    def _walked(self, names: Iterable[str]) -> Iterator[Step]:
+        for name in names:
+            step = self._steps.get(name) or Step(name, "none")  # one that was not asked about cannot have a record
+            yield step
             if step.record is not None and step.record.psd != "u":
-                break
-        return Walk(domain, tuple(steps))
+                return
 
-    def _step(self, name: str) -> Step:
-        answer = self.answers.get(Question(PREFIX + name, "TXT"))
-        if answer is None:  # it cannot have a record
-            return Step(name, "none")
-        if answer.status is Status.FAILED:
-            return Step(name, "failed")
-        texts = [text for text in answer.records if is_record(text)]
-        if len(texts) == 1:
-            return Step(name, "record", parse(texts[0]))
-        # Several are discarded, all of them (step 2).
-        return Step(name, "several" if texts else "none")
+
+def _step(name: str, answer: Answer) -> Step:
+    if answer.status is Status.FAILED:
+        return Step(name, "failed")
+    texts = [text for text in answer.records if is_record(text)]
+    if len(texts) == 1:
+        return Step(name, "record", parse(texts[0]))
+    # Several are discarded, all of them (step 2).
+    return Step(name, "several" if texts else "none")
