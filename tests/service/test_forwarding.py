@@ -450,3 +450,14 @@ def test_the_least_repair_is_planned_and_the_reply_stands_beside_it(tmp_path: Pa
         told = server.command("explain", "--last").stdout
         assert f"repaired by {repair}; {repair}: pass expected (SPF pass" in told
         assert "as expected" in told
+
+
+def test_connections_come_from_the_address_that_is_set(tmp_path: Path) -> None:
+    with running(tmp_path) as (server, hop):
+        text = server.settings.read_text().replace("[relay]", '[relay]\nsource = ["127.0.0.77"]')
+        server.settings.write_text(text)
+        server.stop()
+        server.start()
+        send(server, "carol@company.com.example")
+        received(hop, 1)
+        assert hop.server.peers == ["127.0.0.77"]
