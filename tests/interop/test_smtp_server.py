@@ -14,7 +14,7 @@ import pytest
 from support.certificates import Authority
 from support.peers import wait_for
 from support.purport_server import PurportServer, purport_server
-from support.scripts import SmtpServer, smtp_server
+from support.scripts import SmtpServer, nodemailer, smtp_server
 
 pytestmark = pytest.mark.peer
 
@@ -142,3 +142,36 @@ def test_lmtp_has_a_reply_for_each_recipient(tmp_path: Path) -> None:
         assert taken["transmissionType"] == "LMTPS"  # its own certificate, and we look at none with tls = "may"
         assert taken["octets"].endswith(PLAIN)
         wait_for(lambda: ours.log().count("status=sent") == 2, what="both deliveries in our log")
+
+
+def test_a_message_with_requiretls_goes_on_with_it_or_comes_back(tmp_path: Path, authority: Authority) -> None:
+    """RFC 8689, asked for by a client and by a server that are not ours."""
+    tls = f'authorities = "{authority.bundle}"\n'
+    for hidden in (False, True):
+        folder = tmp_path / str(hidden)
+        folder.mkdir()
+        with (
+            smtp_server(authority.folder / "server.pem", hideREQUIRETLS=hidden) as there,
+            relaying(folder, f"smtp:localhost:{there.port}", tls) as ours,
+        ):
+            certificate = f'\n[[certificate]]\nchain = "{authority.folder / "server.pem"}"\n'
+            ours.stop()
+            ours.settings.write_text(ours.settings.read_text() + certificate)
+            ours.start()
+            (told,) = nodemailer(
+                {
+                    "host": "localhost",
+                    "port": ours.port,
+                    "name": "client.example",
+                    "requireTLS": True,
+                    "tls": {"ca": authority.bundle.read_text()},
+                },
+                {"from": ALICE, "to": BOB, "subject": "t", "text": "Hello", "requireTLSExtensionEnabled": True},
+            )
+            assert told.get("accepted") == [BOB], told
+            assert any("REQUIRETLS" in line for line in told["said"] if line.startswith("MAIL FROM"))
+            if hidden:
+                assert "Status: 5.7.30" in report(ours)
+                assert there.taken() == []
+            else:
+                assert (first(there)["requireTLS"], first(there)["secure"]) == (True, True)
