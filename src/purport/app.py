@@ -23,6 +23,7 @@ from typing import Final
 import uvloop
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.spf.checker import Checker
 from purport.config.dkim import load_signer
 from purport.config.load import SettingsError, load, parse_bind, state_folder
@@ -219,6 +220,7 @@ class Server:
             resolver=self._resolver,
             within=self._resolver.within if isinstance(self._resolver, NetworkResolver) else self._unhurried,
             checker=Checker(settings.hostname),
+            dmarc=DmarcMemory(),
             store=self._store,
             chronicle=Chronicle(log, self._ledger),
             ids=ids,

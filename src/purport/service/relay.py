@@ -15,6 +15,7 @@ from typing import Final, TypeVar, cast, final
 from purport.authentication.authres.removal import removed
 from purport.authentication.dkim.sign import FORM
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
@@ -161,6 +162,7 @@ class House:
     resolver: Resolver
     within: Callable[[float], Resolver]  # the same resolver for a number of seconds
     checker: Checker
+    dmarc: DmarcMemory
     store: QueueStore
     chronicle: Chronicle
     ids: QueueIds
@@ -913,6 +915,8 @@ class Connection(asyncio.Protocol):
                 hashes,
                 transaction.arrived_at,
                 self._front.policy.trusted_sealers,
+                chain=reader.chain,
+                memory=self._relay.house.dmarc,
             ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
