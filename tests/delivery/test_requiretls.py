@@ -235,6 +235,37 @@ async def test_every_host_is_tried_before_it_returns(authority):
                 assert mail(server) == ["MAIL FROM:<alice@example.com> REQUIRETLS"]
 
 
+@pytest.mark.parametrize("addresses", [("127.0.0.9", "127.0.0.1"), ("127.0.0.1", "127.0.0.9")])
+@on_loop
+async def test_an_address_that_is_dead_does_not_keep_the_message_of_a_host_that_cannot_have_it(authority, addresses):
+    """As the IPv6 address of many a host is."""
+    server = ScriptedServer("STARTTLS", tls=shows(authority.issue(HOST)))
+    async with server:
+        resolver = StaticResolver(
+            {
+                "company.com.example": ["SIGNED", {"MX": [10, HOST]}],
+                HOST: ["SIGNED", *({"A": address} for address in addresses)],
+            }
+        )
+        async with sending(server, authority, resolver) as outside:
+            assert await outcome(outside) == (Judgement.FAILED, "550 5.7.30 REQUIRETLS support required")
+
+
+@on_loop
+async def test_a_host_that_is_not_there_may_be_one_that_can_have_it(authority):
+    server = ScriptedServer("STARTTLS", tls=shows(authority.issue(HOST)))
+    async with server:
+        resolver = StaticResolver(
+            {
+                "company.com.example": ["SIGNED", {"MX": [10, HOST]}, {"MX": [20, "b.company.com.example"]}],
+                HOST: ["SIGNED", {"A": "127.0.0.1"}],
+                "b.company.com.example": ["SIGNED", {"A": "127.0.0.9"}],
+            }
+        )
+        async with sending(server, authority, resolver) as outside:
+            assert (await outcome(outside))[0] is Judgement.DEFERRED
+
+
 # Reports
 
 

@@ -12,6 +12,7 @@ that of another gives a connection up for it, at the end of a transaction (RFC 6
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import secrets
 import time
@@ -482,7 +483,7 @@ class Pool:
             raise Refused(Stage.CONNECT, unroutable.reply, "") from None
         hosts = frozenset(target.host for target in found)
         candidates = [(target, address) for target in found if target.host not in tried for address in target.addresses]
-        refusal: Refused | None = None
+        refusals: dict[str, Refused] = {}  # of each host that was tried
         policies: dict[Target, TlsPolicy | None] = {}  # None: the host is not to be used
         left = self._settings.addresses
         for target, address in candidates:
@@ -498,11 +499,13 @@ class Pool:
                 return
             except Refused as refused:
                 told = without_encryption(refused) if destination.demand is Demand.REQUIRE_TLS else refused
-                if refusal is None or is_told(told, refusal):
-                    refusal = told
+                before = refusals.get(target.host)
+                refusals[target.host] = told if before is None else of_one_host(told, before)
                 if not left:
                     break
-        raise refusal or Refused(Stage.CONNECT, NO_OTHER_HOST, "")
+        if not refusals:
+            raise Refused(Stage.CONNECT, NO_OTHER_HOST, "")
+        raise functools.reduce(lambda before, told: told if is_told(told, before) else before, refusals.values())
 
     async def _connect_somehow(
         self, destination: Destination, target: Target, address: str, hosts: frozenset[str], policy: TlsPolicy
@@ -679,6 +682,15 @@ def without_encryption(refused: Refused) -> Refused:
 def rank_of(waiting: Job | Destination) -> float:
     """The rank of a job, or of a destination's next one."""
     return waiting.rank
+
+
+def of_one_host(refused: Refused, before: Refused) -> Refused:
+    """What is told of a host after two of its addresses refused. One that was there and cannot have the message speaks
+    for those that were not there: many a host has an IPv6 address that nobody reaches."""
+    for one, other in ((refused, before), (before, refused)):
+        if one.stage is Stage.PROTECTION and one.reply.permanent and other.stage is Stage.CONNECT:
+            return one
+    return refused if is_told(refused, before) else before
 
 
 def is_told(refused: Refused, before: Refused) -> bool:
