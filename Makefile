@@ -29,7 +29,7 @@ lint: $(INSTALLED)  ## style, types and the import direction of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(INSTALLED) peers  ## measure against Postfix, pyspf, libspf2 and dkimpy; BENCH="--quick" or "--only accept"
+bench: $(INSTALLED) peers  ## measure against Postfix and its filters, pyspf, libspf2 and dkimpy; BENCH="--quick" or "--only accept"
 	@$(BIN)/python bench/run.py $(BENCH)
 
 fuzz: $(INSTALLED)  ## 24 million octets that nobody meant, and as many under atheris where there is one for this Python

@@ -3,9 +3,9 @@
     python bench/chain.py [--rounds 5] [--json FILE]
 
 A message of 20 KiB with an RSA signature of its author and the ARC set of a list, from a client that SPF allows, of a
-domain that wants everything else rejected. Prints microseconds a message, medians of interleaved rounds. Both begin with
-the octets of the message, and have all answers of the DNS at hand. Purport finds and checks the responsible address (PRA)
-besides; it remembers policies and keys as it does in the server.
+domain that wants everything else rejected. Prints microseconds a message, medians of interleaved rounds. Both begin
+with the octets of the message, and have all answers of the DNS at hand. Purport finds and checks the responsible
+address (PRA) besides; it remembers policies and keys as it does in the server.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from purport.authentication.arc.seal import seal
 from purport.authentication.authres.results import AuthenticationResults, MethodResult
 from purport.authentication.dkim.body import hash_body
 from purport.authentication.dkim.sign import FORM, SigningKey, read_signing_key
+from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
@@ -88,6 +89,7 @@ def purport_checks(octets: bytes, records: Mapping[str, str]) -> Callable[[], st
     """Purport, as its listener goes about it."""
     resolver = StaticResolver({name: [{"TXT": record}] for name, record in records.items()})
     checker, policy = Checker("mx.example.net"), SubmitterPolicy(check_pra="always")
+    memory = DmarcMemory()
     client, reverse_path = Client(CLIENT, None, HELLO), parse_mailbox(SENDER)
 
     def done(evaluation: Evaluation[T]) -> T:
@@ -102,7 +104,11 @@ def purport_checks(octets: bytes, records: Mapping[str, str]) -> Callable[[], st
         hashes, header = reader.finish(), reader.header
         assert header is not None and mail.spf is not None
         of_header = message_facts(checker, mail, purported_responsible_address(header), NOW, policy)
-        facts = done(whole_message_facts(of_header, mail, header, reader.signatures, hashes, NOW))
+        facts = done(
+            whole_message_facts(
+                of_header, mail, header, reader.signatures, hashes, NOW, chain=reader.chain, memory=memory
+            )
+        )
         found = facts.authentication
         assert found is not None and facts.sender_id is not None and facts.sender_id.result == "pass"
         dkim, arc, dmarc = found.dkim[0].result, found.arc.result, found.dmarc.result
@@ -124,8 +130,8 @@ def peers_check(octets: bytes, records: Mapping[str, str]) -> Callable[[], str]:
         return found if found is None or isinstance(name, str) else found.encode()
 
     vars(pyspf)["DNSLookup"] = spf_answer
-    # It reads its list of public suffixes from the disk for every domain, which takes longer than all the rest; a server
-    # that used it would keep the answers.
+    # It reads its list of public suffixes from the disk for every domain, which takes longer than all the rest; a
+    # server that used it would keep the answers.
     remembered = lru_cache(1024)(dmarc_lookup.get_org_domain)
     vars(dmarc_lookup)["get_org_domain"] = vars(authheaders)["get_org_domain"] = remembered
 

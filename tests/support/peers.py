@@ -35,6 +35,10 @@ PLACES: dict[str, Path] = {
     "postsrsd": POSTSRSD,
     "haproxy": HAPROXY,
     "nginx": NGINX,
+    "opendkim": UNPACKED / "opendkim/usr/sbin/opendkim",
+    "opendmarc": UNPACKED / "opendmarc/usr/sbin/opendmarc",
+    "policyd-spf": UNPACKED / "policyd-spf/usr/bin/policyd-spf",
+    "unbound": Path("/usr/sbin/unbound"),
     "nodemailer": NODE_MODULES / "nodemailer",
     "smtp-server": NODE_MODULES / "smtp-server",
 }

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.peers import free_port, greets, wait_for
@@ -59,7 +59,16 @@ MAIN = {
 class Postfix:
     """Start it, talk to `port`, read `log()`, `stop()`."""
 
-    def __init__(self, settings: Mapping[str, str], hostname: str = "postfix.example", port: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        hostname: str = "postfix.example",
+        port: int = 0,
+        *,
+        services: str = "",
+        under: Sequence[str] = (),
+    ) -> None:
+        """`services` are lines of master.cf besides; `under` is a command that runs the one that starts it."""
         # Its daemons run as user postfix: the folder must be one that this user can enter.
         self.folder = Path(tempfile.mkdtemp(prefix="purport-postfix-", dir="/var/tmp"))
         self.folder.chmod(0o755)
@@ -81,16 +90,19 @@ class Postfix:
             **settings,
         }
         (self.config / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in main.items()))
-        (self.config / "master.cf").write_text(MASTER.format(port=self.port))
-        self._run("start")
+        (self.config / "master.cf").write_text(MASTER.format(port=self.port) + services)
+        self._run("start", under=under)
         wait_for(lambda: greets(self.port), 20, "Postfix's greeting")
 
-    def _run(self, *words: str) -> str:
-        done = subprocess.run(
-            ["/usr/sbin/postfix", "-c", str(self.config), *words], capture_output=True, text=True, timeout=60
-        )
+    def _run(self, *words: str, under: Sequence[str] = ()) -> str:
+        command = [*under, "/usr/sbin/postfix", "-c", str(self.config), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"postfix {words}: {done.stderr}{done.stdout}{self.log()}"
         return done.stdout
+
+    def command(self, *words: str) -> str:
+        """Run `postfix` with these words: `reload`."""
+        return self._run(*words)
 
     @property
     def master_pid(self) -> int:

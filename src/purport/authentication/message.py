@@ -56,6 +56,8 @@ class MessageReader:
     def _forms_of(self, header: Header) -> Iterable[BodyForm]:
         self.signatures = signatures(header)
         self.chain = read_chain(header)
+        if not self.signatures and not self.chain.sets:
+            return self._forms
         forms = [signature.form for signature in self.signatures if signature.result is None]
         return [*forms, *self.chain.body_forms, *self._forms]
 

@@ -72,6 +72,8 @@ class Chain:
     def body_forms(self) -> tuple[BodyForm, ...]:
         """In which forms a body is to be hashed for the chain: no more than the four that there are without l=, and
         that of the newest signature."""
+        if not self.sets:
+            return ()
         signatures = [one.signature for one in self.sets if one.signature.result is None]
         whole = [signature.form for signature in signatures if signature.form.length is None]
         newest = [signature.form for signature in signatures[-1:] if signature is self.sets[-1].signature]

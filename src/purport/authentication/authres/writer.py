@@ -16,7 +16,7 @@ from purport.authentication.authres.reader import ADDRESS, AT_DOMAIN, QUOTED_STR
 from purport.authentication.authres.results import VERSION, AuthenticationResults, MethodResult, cleaned
 from purport.mail.address import BEYOND
 
-MOST_KEPT: Final = 1024  # fields kept written, of results with as many characters as below at most
+MOST_KEPT: Final = 1024  # fields kept written, of results with reasons of as many characters as below at most
 KEPT_LENGTH: Final = 2048
 LINE: Final = 78  # octets, without its end, that a line should have at most (RFC 5322 section 2.1.1)
 # A token that every reader takes: of RFC 2045's, nothing that another grammar uses ("'" is a quote to some).
@@ -40,7 +40,7 @@ _field_before: Final = lru_cache(MOST_KEPT)(field)
 
 def field_again(said: AuthenticationResults) -> bytes:
     """The same for what is likely to be said of the next message too: those that are met most often are kept."""
-    length = sum([len(result.reason) + len(result.comment) for result in said.results])
+    length = sum([len(result.reason) for result in said.results])
     return _field_before(said) if length <= KEPT_LENGTH else field(said)
 
 

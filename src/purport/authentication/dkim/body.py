@@ -53,6 +53,8 @@ class BodyHasher:
 
     def finish(self) -> BodyHashes:
         """The hashes. Once, at the end."""
+        if not self._ways:
+            return {}
         return {BodyForm(way.relaxed, length): found for way in self._ways for length, found in way.finish().items()}
 
 
@@ -97,8 +99,8 @@ class MessageHasher:
         self._head = b""
         # Asked once; who is asked may hold this object, and a circle would wait for the collector, with all it holds.
         forms, self._forms = self._forms, _none
-        self._body = BodyHasher(forms(self.header))
-        self._body.update(body)
+        self._body = hasher = BodyHasher(forms(self.header))
+        hasher.update(body)
 
 
 def _none(_header: Header) -> Iterable[BodyForm]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from purport.mail.domain import normal_domain
@@ -20,6 +21,8 @@ from purport.mail.header import Header
 
 # How many domains of one From field are evaluated, each at the price of up to eight questions (RFC 9989 section 11.5).
 MOST_AUTHORS: Final = 4
+MOST_KEPT: Final = 1024  # values of From fields kept read, each of a field of the length below at most
+KEPT_LENGTH: Final = 256
 # A line that a lenient reader takes for a From field: with octets around the name that have no place there.
 LIKE_FROM: Final = re.compile(rb"[\x00-\x20\x7f]*from[\x00-\x20\x7f]*:", re.IGNORECASE)
 # What mail programs show in the place of a From field that is not there.
@@ -54,13 +57,22 @@ def author_of(header: Header) -> Author:
     field = fields[0]
     if not field.strict:
         return Author("broken", problem="From: white space stands around its name")
+    return _named_before(field.value) if len(field.raw) <= KEPT_LENGTH else _named(field.value)
+
+
+def _named(value: bytes) -> Author:
+    """The author that the value of a From field names."""
     try:
-        domains = tuple(dict.fromkeys(normal_domain(mailbox.domain) for mailbox in mailboxes(field.text)))
+        text = value.decode("utf-8", "surrogateescape")
+        domains = tuple(dict.fromkeys([normal_domain(mailbox.domain) for mailbox in mailboxes(text)]))
     except ValueError as error:
         return Author("broken", problem=f"From: {error}")
     if len(domains) > MOST_AUTHORS:
         return Author("broken", problem=f"From: there are authors of {len(domains)} domains")
     return Author("named", domains)
+
+
+_named_before: Final = lru_cache(MOST_KEPT)(_named)
 
 
 def _nobody(header: Header) -> Author:
