@@ -38,7 +38,6 @@ PLACES: dict[str, Path] = {
     "opendkim": UNPACKED / "opendkim/usr/sbin/opendkim",
     "opendmarc": UNPACKED / "opendmarc/usr/sbin/opendmarc",
     "policyd-spf": UNPACKED / "policyd-spf/usr/bin/policyd-spf",
-    "unbound": Path("/usr/sbin/unbound"),
     "nodemailer": NODE_MODULES / "nodemailer",
     "smtp-server": NODE_MODULES / "smtp-server",
 }
