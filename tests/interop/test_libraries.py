@@ -17,7 +17,7 @@ from support.peers import wait_for
 from support.purport_server import PurportServer, purport_server
 from support.scripts import net_smtp, nodemailer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = """
 [[domain]]

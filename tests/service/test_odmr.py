@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority
-from support.peers import free_port, wait_for
+from support.peers import free_port, greets, wait_for
 from support.purport_server import PurportServer
 
 PROVIDER = """
@@ -104,6 +104,10 @@ class Provider(PurportServer):
             settings.write(f"auth_without_tls = {str(clear).lower()}\nxclient = []\n")
             settings.write(f'[[certificate]]\nchain = "{certificate}"\n')
 
+    def wait_until_ready(self) -> None:
+        super().wait_until_ready()
+        wait_for(lambda: greets(self.odmr), what="the other listener's greeting")
+
     def send(self, *forward_paths: str, message: bytes = MESSAGE) -> None:
         """Mail that waits for its host."""
         for forward_path in forward_paths:
@@ -168,7 +172,9 @@ def test_a_customer_fetches_what_waits(provider: Provider, tmp_path: Path, autho
         (bob,) = mails(server, "company.com.example", "bob")
         protocol = b"ESMTPS" if tls == "verify" else b"ESMTP"
         assert b"\n\tby mail.company.com.example (Purport) with " + protocol + b" id " in bob
-        assert bob.count(b"Received-SPF:") == 1  # the provider's: we have not asked about its address
+        asked = [line for line in bob.splitlines() if line.startswith(b"Authentication-Results: ")]
+        assert len(asked) == 1  # by the provider: we know of its address alone, and have not asked about that
+        assert asked[0].startswith(b"Authentication-Results: mx.provider.example;")
         wait_for(lambda: provider.status("bob@company.com.example", "sent"), what="the provider's note")
         assert ("tls=TLSv1.3, dsn=2.0.0, status=sent" in provider.log()) == (tls == "verify")
         again = server.command("odmr", f"127.0.0.1:{provider.odmr}")

@@ -23,14 +23,16 @@ from purport.mail.text import safe
 
 # The order of results in our field, so that those who read it by eye or by pattern find each in its place.
 ORDER: Final = ("auth", "iprev", "spf", "dkim", "dmarc", "arc", "sender-id")
+PLACES: Final = {method: number for number, method in enumerate(ORDER)}
 
 
 def reported(authserv_id: str, results: Iterable[MethodResult]) -> AuthenticationResults:
     """Our field: all results in a stable order, those of one method as they come."""
-    place = {method: number for number, method in enumerate(ORDER)}
-    return AuthenticationResults(
-        authserv_id, tuple(sorted(results, key=lambda result: place.get(result.method, len(place))))
-    )
+    return AuthenticationResults(authserv_id, tuple(sorted(results, key=_place)))
+
+
+def _place(result: MethodResult) -> int:
+    return PLACES.get(result.method, len(PLACES))
 
 
 def auth(login: str, sender: Mailbox | None = None) -> MethodResult:
@@ -56,7 +58,10 @@ def spf(result: SpfResult, reverse_path: ReversePath) -> MethodResult:
 
 def dkim(results: Sequence[DkimResult]) -> tuple[MethodResult, ...]:
     """The results of all signatures, told apart by the beginning of b= (RFC 6008); `none` where there was none."""
-    return tuple(map(_signature, results)) or (MethodResult("dkim", "none"),)
+    return tuple(map(_signature, results)) or NO_SIGNATURE
+
+
+NO_SIGNATURE: Final = (MethodResult("dkim", "none"),)
 
 
 def _signature(result: DkimResult) -> MethodResult:

@@ -63,15 +63,16 @@ def verify(file: str, trust: tuple[str, ...], zone: str | None, as_json: bool, c
 def evaluation(octets: bytes) -> Evaluation[ArcResult]:
     """The validation of a message, whose lines may end with LF alone in a file."""
     from purport.authentication.arc.chain import validate
-    from purport.authentication.arc.sets import body_forms
+    from purport.authentication.arc.sets import read_chain
     from purport.authentication.dkim.body import hash_body
     from purport.mail.header import read_header
 
     if b"\r\n" not in octets:
         octets = octets.replace(b"\n", b"\r\n")
     header = read_header(octets)
-    hashes = hash_body([octets[header.length :]], *body_forms(header))
-    return validate(header, hashes, time.time())
+    chain = read_chain(header)
+    hashes = hash_body([octets[header.length :]], *chain.body_forms)
+    return validate(header, hashes, time.time(), chain)
 
 
 def as_object(file: str, result: ArcResult, testimony: Testimony | None) -> dict[str, object]:

@@ -39,6 +39,13 @@ class Dns(Table, frozen=True):
         str,
         Meta(description="a JSON file that answers every question instead of the DNS: for demonstrations and tests"),
     ] = ""
+    trust_ad: Annotated[
+        Literal["loopback", "always", "never"],
+        Meta(
+            description="which resolvers are believed that they validated an answer (DNSSEC): those on this machine, "
+            "all, where nobody on the way to them could say so in their place, or none"
+        ),
+    ] = "loopback"
     client_names: Annotated[
         bool, Meta(description="look up the names of clients, for Received fields, logs and iprev (RFC 8601)")
     ] = True
@@ -450,10 +457,18 @@ class Relay(Table, frozen=True):
     tls: Annotated[
         Literal["none", "may", "encrypt", "verify"] | None,
         Meta(
-            description="how connections to other hosts are protected: may uses STARTTLS where it is offered, encrypt "
-            "sends nothing without it, verify looks at the certificate too; left out: verify where we log in, else may"
+            description="how connections to other hosts are protected at least: may uses STARTTLS where it is offered, "
+            "encrypt sends nothing without it, verify looks at the certificate too; left out: verify where we log in, "
+            "else may"
         ),
     ] = None
+    dane: Annotated[
+        bool,
+        Meta(description="what TLSA records say of a host is insisted on, if a resolver validates them (RFC 7672)"),
+    ] = True
+    mta_sts: Annotated[
+        bool, Meta(description="what a domain's MTA-STS policy says of its hosts is insisted on (RFC 8461)")
+    ] = True
     authorities: Annotated[
         str, Meta(description="a file of the certificates of authorities that are believed; empty: the system's")
     ] = ""
@@ -517,12 +532,15 @@ class Forwarding(Table, frozen=True):
 
 
 class TlsPolicy(Table, frozen=True):
-    """What is asked of the connections for some domains, in place of `relay.tls`."""
+    """What is asked of the connections for some domains, in place of `relay.tls` and of what they publish."""
 
     domains: Annotated[
         list[str], Meta(min_length=1, description="domains of recipients, or the host of a route smtp:HOST:PORT")
     ]
-    level: Annotated[Literal["none", "may", "encrypt", "verify"], Meta(description="as relay.tls")] = "verify"
+    level: Annotated[
+        Literal["none", "may", "encrypt", "verify", "dane"],
+        Meta(description="as relay.tls, whatever the domain publishes; dane: nothing goes without its TLSA records"),
+    ] = "verify"
     names: Annotated[
         list[str],
         Meta(

@@ -11,7 +11,6 @@ host took, refused or left unanswered, as with any other connection; what it was
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,14 +58,12 @@ class Visits:
         extensions: Sequence[Extension],
         patience: Patience,
         signer: Callable[[], Signer] = no_signer,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.deliverer = deliverer
         self.hostname = hostname
         self.extensions = extensions
-        self.signer = signer
-        self.now = clock  # seconds since 1970
         self.patience: Mapping[Stage | None, float] = patience.by_stage() | {None: REFILL_SECONDS}
+        self.signer = signer  # the one of now: keys may change while we run
         self.here: set[Visit] = set()
         self.closing = False
 
@@ -105,6 +102,7 @@ class Visit:
             self._loop, self, session, visits.patience, visitor.label, visitor.label, frozenset((visitor.label,))
         )
         self._connection.tls = visitor.tls
+        self._connection.known = True
         self._queue: deque[Job] = deque()
         self._last: str | None = None  # queue id of the youngest message that was looked at
         self._working: set[asyncio.Task[None]] = set()  # at what has to be there before the next job
@@ -228,7 +226,7 @@ class Visit:
             self._ending = True  # the disk fails: the host may come again
 
     async def _convert(self, job: Job) -> None:
-        if await convert(job, self._visitor.label, self._visits.signer(), self._visits.now()):
+        if await convert(job, self._visitor.label, self._visits.signer(), self.now()):
             self._queue.append(job)
 
     def _give_back(self) -> None:

@@ -11,7 +11,7 @@ in its place without a name, so that `Received By: ...` (RFC 4405 section 5.3) d
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, final
 
 HEADER_LIMIT: Final = 262144  # octets read; real headers have some thousands, and no server sends more than 100 KiB
@@ -22,7 +22,6 @@ FIELDS_LIMIT: Final = 2000  # fields read; 100 hops that add twenty fields each
 LINE: Final = re.compile(
     rb"(?:([!-9;-~]+)([ \t]*):[^\n]*\n?(?:[ \t][^\n]*\n?)*)|(?:\r?\n)|(?:[^\n]*\n?(?:[ \t][^\n]*\n?)*)"
 )
-FOLD: Final = re.compile(rb"\r?\n")
 
 
 @final
@@ -46,7 +45,7 @@ class Field:
         """What stands after the colon, unfolded, without white space at its ends."""
         octets = self.raw[self._colon + 1 :]
         if octets.find(b"\n", 0, len(octets) - 1) >= 0:
-            octets = FOLD.sub(b"", octets)
+            octets = octets.replace(b"\r\n", b"").replace(b"\n", b"")
         return octets.strip(b" \t\r\n")
 
     @property
@@ -68,15 +67,16 @@ class Header:
     """The fields from top to bottom.
 
     `length` is the number of octets up to the body, the empty line included. `complete` is False where a limit ended
-    the reading: what stands below is not known.
+    the reading: what stands below is not known. `fields` do not change.
     """
 
-    __slots__ = ("complete", "fields", "length")
+    __slots__ = ("_by_name", "complete", "fields", "length")
 
     def __init__(self, fields: list[Field], length: int, complete: bool) -> None:
         self.fields = fields
         self.length = length
         self.complete = complete
+        self._by_name: dict[str, list[Field]] | None = None
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.fields)
@@ -86,7 +86,17 @@ class Header:
 
     def all(self, name: str) -> list[Field]:
         """Every field of this name (in lower case), from top to bottom."""
-        return [field for field in self.fields if field.name == name]
+        return list(self.by_name.get(name, ()))
+
+    @property
+    def by_name(self) -> Mapping[str, Sequence[Field]]:
+        """The fields by their names (in lower case), each from top to bottom. Made once: a dozen of our checks look for
+        names that are not there."""
+        if self._by_name is None:
+            self._by_name = {}
+            for field in self.fields:
+                self._by_name.setdefault(field.name, []).append(field)
+        return self._by_name
 
     def below(self, fields: list[Field]) -> Header:
         """The header with these fields on top of it."""
@@ -94,10 +104,8 @@ class Header:
 
     def first(self, name: str) -> Field | None:
         """The topmost field of this name (in lower case)."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        return None
+        fields = self.by_name.get(name)
+        return None if fields is None else fields[0]
 
 
 def header_ends(octets: bytes, searched: int = 0) -> int:

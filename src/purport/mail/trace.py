@@ -84,7 +84,7 @@ def delivered_to(forward_path: Mailbox) -> bytes:
 
 def count_received(header: Header) -> int:
     """How many servers the message has passed (RFC 5321 section 6.3)."""
-    return sum(field.name == "received" for field in header)
+    return len(header.by_name.get("received", ()))
 
 
 def date(seconds: float) -> str:

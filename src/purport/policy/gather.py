@@ -6,10 +6,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeVar
 
+from purport.authentication.arc.sets import Chain
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.dkim.signature import Signature
+from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.iprev import check_iprev
-from purport.authentication.message import authenticate
+from purport.authentication.message import authenticate, authenticated_before
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
@@ -114,21 +116,28 @@ def whole_message_facts(
     hashes: BodyHashes,
     now: float,
     trusted_sealers: Collection[str] = (),
+    *,
+    chain: Chain | None = None,
+    memory: DmarcMemory | None = None,
 ) -> Evaluation[MessageFacts]:
     """What the whole message adds to `header_facts`, those of its header: what its signatures prove, what the author's
     domain asks for, and whether a trusted sealer has seen that it was in order. Of a client that logged in, or is a
-    server of ours, nothing is asked."""
+    server of ours, nothing is asked. `chain` and `memory` are those of `authenticate`."""
     if mail.spf is None:
         facts = yield from header_facts
         if facts.mail.spf is None:
             return facts
-        authentication = yield from authenticate(header, signatures, hashes, facts.mail.spf, now)
+        authentication = yield from authenticate(
+            header, signatures, hashes, facts.mail.spf, now, chain=chain, memory=memory
+        )
+    elif known := authenticated_before(header, signatures, mail.spf, now, chain, memory):
+        facts, authentication = (yield from header_facts), known
     else:
         facts, authentication = yield from together(
-            header_facts, authenticate(header, signatures, hashes, mail.spf, now)
+            header_facts, authenticate(header, signatures, hashes, mail.spf, now, chain=chain, memory=memory)
         )
     override = sealed_override(authentication.arc, authentication.dmarc, trusted_sealers)
-    return replace(facts, authentication=authentication, override=override)
+    return MessageFacts(facts.mail, facts.pra, facts.sender_id, authentication, override, facts.behind)
 
 
 def known(facts: T) -> Evaluation[T]:

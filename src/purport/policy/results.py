@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from purport.authentication import methods
 from purport.authentication.authres.results import AuthenticationResults, MethodResult
-from purport.authentication.authres.writer import field
+from purport.authentication.authres.writer import field, field_again
 from purport.policy.dmarc import DmarcPolicy, disposition
 from purport.policy.facts import MessageFacts
 from purport.policy.spf import received_spf as received_spf_field
@@ -24,8 +24,11 @@ def results_fields(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *
     nothing was asked about it, and who it is concerns nobody behind us."""
     if facts.mail.client.login is not None or facts.mail.spf is None:
         return b""
-    said = results(authserv_id, facts, policy)
-    return (received_spf_field(authserv_id, facts.mail) if received_spf else b"") + field(said)
+    said, found = results(authserv_id, facts, policy), facts.authentication
+    signed = found is not None and (found.dkim or found.arc.result != "none")  # what is said of signatures differs
+    return (received_spf_field(authserv_id, facts.mail) if received_spf else b"") + (
+        field(said) if signed else field_again(said)
+    )
 
 
 def results(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy) -> AuthenticationResults:

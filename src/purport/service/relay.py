@@ -15,6 +15,7 @@ from typing import Final, TypeVar, cast, final
 from purport.authentication.authres.removal import removed
 from purport.authentication.dkim.sign import FORM
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
+from purport.authentication.dmarc.memory import DmarcMemory
 from purport.authentication.message import MessageReader
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
@@ -93,6 +94,7 @@ from purport.smtp.extensions import atrn
 from purport.smtp.extensions.etrn import asked_before, not_allowed, not_started, started
 from purport.smtp.extensions.futurerelease import DAY, refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
+from purport.smtp.extensions.requiretls import tagged
 from purport.smtp.extensions.rrvs import RRVS
 from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.starttls import NOT_NOW
@@ -160,6 +162,7 @@ class House:
     resolver: Resolver
     within: Callable[[float], Resolver]  # the same resolver for a number of seconds
     checker: Checker
+    dmarc: DmarcMemory
     store: QueueStore
     chronicle: Chronicle
     ids: QueueIds
@@ -897,6 +900,9 @@ class Connection(asyncio.Protocol):
             return self._refuse_data(transaction, spool, fault, "storage" if event.fault is None else "mail-data")
         reader = transaction.reader
         hashes = transaction.hashes = reader.finish()
+        if not (self._front.judged or reader.header is None or reader.header.complete):
+            # What stands in it beyond that would reach readers unseen, a forged Authentication-Results field too.
+            return self._refuse_data(transaction, spool, replies.HEADER_TOO_LONG, "header")
         header = transaction.header
         if header is None or transaction.message is None:
             header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))
@@ -913,6 +919,8 @@ class Connection(asyncio.Protocol):
                 hashes,
                 transaction.arrived_at,
                 self._front.policy.trusted_sealers,
+                chain=reader.chain,
+                memory=self._relay.house.dmarc,
             ),
             lambda facts: self._message_known(transaction, spool, header, facts),
         )
@@ -1069,11 +1077,12 @@ class Connection(asyncio.Protocol):
     ) -> list[QueuedMessage]:
         """What is stored of the message: itself, and a copy for each mailbox that forwards it. Raises NotStored."""
         relay, front = self._relay, self._front
-        recipients, parameters = transaction.recipients, transaction.mail.parameters
+        recipients = transaction.recipients
         if front.policy.quarantines(facts):
             for recipient in recipients if division is None else division.kept:
                 recipient.next_hop = quarantined(recipient.next_hop)
         self._remove_forged(transaction, spool)
+        parameters = tagged(transaction.mail.parameters, header)
         # Below our trace fields: they belong to the message.
         transaction.added = self._signatures(transaction, header) + transaction.added
         fields = front.policy.fields(facts)

@@ -62,7 +62,7 @@ def judge(
     header_facts = facts_behind(hops, checker, facts, header, pra, now, policy.submitter, check_helo=policy.check_helo)
     hashes = reader.finish()
     message = yield from whole_message_facts(
-        header_facts, facts, header, reader.signatures, hashes, now, policy.trusted_sealers
+        header_facts, facts, header, reader.signatures, hashes, now, policy.trusted_sealers, chain=reader.chain
     )
     decision = policy.at_message(message, header, reached)
     return written("END-OF-MESSAGE", decision, rules + decision.rules, message)

@@ -17,7 +17,7 @@ from purport.authentication.authres.results import (
     MethodResult,
     cleaned,
 )
-from purport.authentication.authres.writer import field
+from purport.authentication.authres.writer import KEPT_LENGTH, field, field_again
 from purport.mail.address import parse_reverse_path
 
 ESPOOFER = Path(__file__).parents[3].parent / "shared" / "suites" / "smtp" / "espoofer.yml"
@@ -190,3 +190,11 @@ def test_a4_a5_of_espoofer_no_result_speaks_for_the_forged_domain(case: dict[str
     elif case["id"] in ("server_a2", "server_a5"):
         with pytest.raises(ValueError, match=r".+"):
             parse_reverse_path(path.encode())
+
+
+def test_what_is_said_again_is_the_same_field() -> None:
+    said = AuthenticationResults("mx.example", (MethodResult("spf", "pass"),))
+    other = AuthenticationResults("mx.example", (MethodResult("spf", "fail", "why"),))
+    long = AuthenticationResults("mx.example", (MethodResult("spf", "fail", "x" * (KEPT_LENGTH + 1)),))
+    for one in (said, other, long, said, other, long):
+        assert field_again(one) == field(one)

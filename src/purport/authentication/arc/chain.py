@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from purport.authentication.arc.result import NO_CHAIN, ArcResult, Hop
-from purport.authentication.arc.sets import SEAL, ArcSet, Broken, arc_sets, highest_instance
+from purport.authentication.arc.sets import SEAL, ArcSet, Chain, read_chain
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.dkim.canonical import CRLF, SignedFields, relaxed_field, without_b
 from purport.authentication.dkim.key import RSA_LEAST, KeyProblem, keys_of
@@ -27,16 +27,14 @@ class Unsound(Exception):
     """A signature or a seal does not hold; the message says why."""
 
 
-def validate(header: Header, hashes: BodyHashes, now: float) -> Evaluation[ArcResult]:
+def validate(header: Header, hashes: BodyHashes, now: float, chain: Chain | None = None) -> Evaluation[ArcResult]:
     """What the chain is worth. `hashes` are those of the body in the forms of `body_forms`; `now` is in seconds since
-    1970. Every failure is final, one of the DNS too (RFC 8617 section 5.2.1)."""
-    instance = highest_instance(header)
-    try:
-        if not header.complete:
-            raise Broken("its header is too long to be checked")
-        sets = arc_sets(header)
-    except Broken as problem:
-        return ArcResult("fail", instance, problem=shown(str(problem)))
+    1970; `chain` is what `read_chain` found in the header, where that was done before. Every failure is final, one of
+    the DNS too (RFC 8617 section 5.2.1)."""
+    chain = read_chain(header) if chain is None else chain
+    instance, sets = chain.instance, chain.sets
+    if chain.problem:
+        return ArcResult("fail", instance, problem=shown(chain.problem))
     if not sets:
         return NO_CHAIN
     fields = SignedFields(header)

@@ -56,6 +56,44 @@ class ArcSet:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The sets of a header, from the oldest to the newest; none where they form no chain, and `problem` says why.
+    `instance` is the highest that stands in some field of a chain, whatever else is wrong with it; 0 for none."""
+
+    instance: int = 0
+    sets: tuple[ArcSet, ...] = ()
+    problem: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.sets or self.problem)
+
+    @property
+    def body_forms(self) -> tuple[BodyForm, ...]:
+        """In which forms a body is to be hashed for the chain: no more than the four that there are without l=, and
+        that of the newest signature."""
+        signatures = [one.signature for one in self.sets if one.signature.result is None]
+        whole = [signature.form for signature in signatures if signature.form.length is None]
+        newest = [signature.form for signature in signatures[-1:] if signature is self.sets[-1].signature]
+        return tuple(dict.fromkeys((*whole, *newest)))
+
+
+NOTHING: Final = Chain()
+
+
+def read_chain(header: Header) -> Chain:
+    """The chain of a header. Never raises."""
+    if not header.complete:
+        return Chain(highest_instance(header), problem="its header is too long to be checked")
+    if header.by_name.keys().isdisjoint(NAMES):
+        return NOTHING
+    try:
+        sets = arc_sets(header)
+    except Broken as problem:
+        return Chain(highest_instance(header), problem=str(problem))
+    return Chain(len(sets), sets)
+
+
 def highest_instance(header: Header) -> int:
     """The highest instance that stands in some field of a chain, whatever else is wrong with it; 0 for none."""
     return max([0, *(instance_of(field) for field in header if field.name in NAMES)])
@@ -114,13 +152,5 @@ def ended(header: Header) -> bool:
 
 
 def body_forms(header: Header) -> tuple[BodyForm, ...]:
-    """In which forms a body is to be hashed for the chain: no more than the four that there are without l=, and that of
-    the newest signature."""
-    try:
-        sets = arc_sets(header)
-    except Broken:
-        return ()
-    signatures = [one.signature for one in sets if one.signature.result is None]
-    whole = [signature.form for signature in signatures if signature.form.length is None]
-    newest = [signature.form for signature in signatures[-1:] if signature is sets[-1].signature]
-    return tuple(dict.fromkeys((*whole, *newest)))
+    """In which forms a body is to be hashed for the chain of a header."""
+    return read_chain(header).body_forms

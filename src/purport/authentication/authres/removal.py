@@ -33,9 +33,12 @@ def removed(header: Header, authserv_ids: str | Collection[str]) -> list[Field]:
 
     It sees what the header holds: of one that is not `complete` nobody can say that it is clean.
     """
+    fields = header.by_name.get(NAME)
+    if fields is None:
+        return []
     ids = (authserv_ids,) if isinstance(authserv_ids, str) else authserv_ids
     ours = frozenset(_spelling(authserv_id) for authserv_id in ids)
-    return [field for field in header.all(NAME) if _goes(field.text, ours)]
+    return [field for field in fields if _goes(field.text, ours)]
 
 
 def _goes(value: str, ours: frozenset[str]) -> bool:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from purport.authentication.authres.reader import ADDRESS, AT_DOMAIN, QUOTED_STRING
 from purport.authentication.authres.results import VERSION, AuthenticationResults, MethodResult, cleaned
 from purport.mail.address import BEYOND
 
+MOST_KEPT: Final = 1024  # fields kept written, of results with as many characters as below at most
+KEPT_LENGTH: Final = 2048
 LINE: Final = 78  # octets, without its end, that a line should have at most (RFC 5322 section 2.1.1)
 # A token that every reader takes: of RFC 2045's, nothing that another grammar uses ("'" is a quote to some).
 PLAIN: Final = re.compile(rf"[A-Za-z0-9._+{BEYOND}-]+")
@@ -30,6 +33,15 @@ def field(said: AuthenticationResults, *, utf8: bool = False) -> bytes:
     It says what `cleaned` makes of the results. Raises ValueError as that does.
     """
     return folded("Authentication-Results:", payload(said, utf8=utf8))
+
+
+_field_before: Final = lru_cache(MOST_KEPT)(field)
+
+
+def field_again(said: AuthenticationResults) -> bytes:
+    """The same for what is likely to be said of the next message too: those that are met most often are kept."""
+    length = sum([len(result.reason) + len(result.comment) for result in said.results])
+    return _field_before(said) if length <= KEPT_LENGTH else field(said)
 
 
 def payload(said: AuthenticationResults, *, utf8: bool = False) -> list[str]:

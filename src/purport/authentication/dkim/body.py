@@ -95,8 +95,14 @@ class MessageHasher:
     def _begin(self, head: bytes, body: bytes) -> None:
         self.header = read_header(head)
         self._head = b""
-        self._body = BodyHasher(self._forms(self.header))
+        # Asked once; who is asked may hold this object, and a circle would wait for the collector, with all it holds.
+        forms, self._forms = self._forms, _none
+        self._body = BodyHasher(forms(self.header))
         self._body.update(body)
+
+
+def _none(_header: Header) -> Iterable[BodyForm]:
+    return ()
 
 
 def hash_body(body: Iterable[bytes], *forms: BodyForm) -> BodyHashes:
@@ -137,5 +143,6 @@ class _Way:
     def finish(self) -> dict[int | None, BodyHash]:
         """The hashes by length; where that is more than there is, of all."""
         self.canonical.finish()
+        del self.canonical  # which holds this object: a circle would wait for the collector
         whole = self._hash.digest()
         return {length: BodyHash(self._digests.get(length, whole), self._octets) for length in self._lengths}

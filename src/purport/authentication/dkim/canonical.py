@@ -17,7 +17,7 @@ from purport.mail.header import Field, Header
 
 CRLF: Final = b"\r\n"
 WSP: Final = re.compile(rb"[ \t]+")
-UNUSUAL: Final = re.compile(rb"[\n\v\f\r]")  # what bytes.split() takes for white space besides SP and HTAB
+RUNS: Final = re.compile(rb"  | \r\n")  # what relaxed lines do not have; most bodies have none of it
 B_VALUE: Final = re.compile(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
 LINES: Final = CRLF * 4096  # empty lines that turn out not to stand at the end, a piece of them
 
@@ -26,10 +26,11 @@ def relaxed_field(raw: bytes) -> bytes:
     """A header field as relaxed canonicalization has it (RFC 6376 section 3.4.2)."""
     name, _, value = raw.partition(b":")
     value = value.replace(CRLF, b"")
-    if UNUSUAL.search(value) is None:
-        value = b" ".join(value.split())
-    else:
+    # What bytes.split() takes for white space besides SP and HTAB.
+    if b"\n" in value or b"\r" in value or b"\v" in value or b"\f" in value:
         value = WSP.sub(b" ", value).strip(b" ")
+    else:
+        value = b" ".join(value.split())
     return name.rstrip(b" \t").lower() + b":" + value + CRLF
 
 
@@ -47,9 +48,7 @@ class SignedFields:
     __slots__ = ("_by_name", "_relaxed")
 
     def __init__(self, header: Header) -> None:
-        self._by_name: dict[str, list[Field]] = {}
-        for field in header:
-            self._by_name.setdefault(field.name, []).append(field)
+        self._by_name = header.by_name
         self._relaxed: dict[Field, bytes] = {}
 
     def count(self, name: str) -> int:
@@ -136,6 +135,8 @@ class CanonicalBody:
 
 def _relaxed_lines(octets: bytes) -> bytes:
     octets = octets.replace(b"\t", b" ")
+    if RUNS.search(octets) is None:
+        return octets
     while b"  " in octets:
         octets = octets.replace(b"  ", b" ")
     return octets.replace(b" \r\n", CRLF)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -22,6 +23,8 @@ from purport.dns.lookup import Answer, Status
 
 RECORDS: Final = 5  # key records of one selector that are looked at; there ought to be one (RFC 6376 section 3.6.2.2)
 RECORD_OCTETS: Final = 8192  # of one record; a key of RSA_MOST bits has 1,500
+MOST_KEPT: Final = 1024  # keys kept read, each of a record of the length below at most: some megabytes
+KEPT_LENGTH: Final = 1024
 RSA_LEAST: Final = 1024  # bits; a verifier must not take less (RFC 8301 section 3.2)
 RSA_MOST: Final = 8192  # bits; a verifier must take 4096, and the time that a check takes grows with their square
 EXPONENT_BITS: Final = 64  # of the public exponent: a long one makes a check as slow as signing is
@@ -65,7 +68,12 @@ class PublicKey:
 
 
 def read_key(record: str) -> PublicKey:
-    """The key in a TXT record, of one character per octet. Raises KeyProblem."""
+    """The key in a TXT record, of one character per octet; those that are met most often are kept read. Raises
+    KeyProblem."""
+    return _read_before(record) if len(record) <= KEPT_LENGTH else _read_key(record)
+
+
+def _read_key(record: str) -> PublicKey:
     if len(record) > RECORD_OCTETS:
         raise KeyProblem("permerror", "the key record is too long")
     try:
@@ -88,6 +96,9 @@ def read_key(record: str) -> PublicKey:
     flags = words(tags.get("t", ""))
     key, bits = _key(kind, tags["p"])
     return PublicKey(kind, bits, key, "y" in flags, "s" in flags)
+
+
+_read_before: Final = lru_cache(MOST_KEPT)(_read_key)
 
 
 def keys_of(answer: Answer, kind: Kind) -> list[PublicKey]:

@@ -82,7 +82,7 @@ def signatures(header: Header) -> tuple[Signature, ...]:
 
     No more than LOOKED_AT of them are read; one more entry then says how many are left.
     """
-    fields = header.all(FIELD)
+    fields = header.by_name.get(FIELD, ())
     found = tuple([read_signature(field) for field in fields[:LOOKED_AT]])
     left = len(fields) - len(found)
     if not left:

@@ -22,8 +22,9 @@ def read_tags(text: str) -> dict[str, str]:
 
     Text beyond ASCII may stand in values (RFC 8616 section 5).
     """
-    text = FOLD.sub("", text)
-    if CONTROL.search(text) is not None:
+    if "\n" in text:
+        text = FOLD.sub("", text)
+    if not text.isprintable() and CONTROL.search(text) is not None:
         raise ValueError("there is a control character among the tags")
     specs = text.split(";")
     if not specs[-1].strip(WSP):

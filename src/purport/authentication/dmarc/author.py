@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from purport.mail.domain import normal_domain
 from purport.mail.fields import mailboxes
-from purport.mail.header import Field, Header
+from purport.mail.header import Header
 
 # How many domains of one From field are evaluated, each at the price of up to eight questions (RFC 9989 section 11.5).
 MOST_AUTHORS: Final = 4
@@ -46,7 +46,7 @@ def author_of(header: Header) -> Author:
     """The author that a header names. Never raises."""
     if not header.complete:
         return Author("broken", problem="the header is too long to be read")
-    fields = [field for field in header if field.name == "from" or _like_from(field)]
+    fields = header.all("from") + [field for field in header.all("") if LIKE_FROM.match(field.raw) is not None]
     if not fields:
         return _nobody(header)
     if len(fields) > 1:
@@ -61,10 +61,6 @@ def author_of(header: Header) -> Author:
     if len(domains) > MOST_AUTHORS:
         return Author("broken", problem=f"From: there are authors of {len(domains)} domains")
     return Author("named", domains)
-
-
-def _like_from(field: Field) -> bool:
-    return not field.name and LIKE_FROM.match(field.raw) is not None
 
 
 def _nobody(header: Header) -> Author:
