@@ -21,7 +21,7 @@ run: $(INSTALLED)  ## start the demonstration on 127.0.0.1:2525 and print lines 
 	@$(BIN)/python examples/demo/run.py
 
 test: $(INSTALLED) peers  ## run all tests
-	@PURPORT_SPAMASSASSIN=$${PURPORT_SPAMASSASSIN-$(CURDIR)/.peers/spamassassin/package/data} $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@PURPORT_SPAMASSASSIN=$${PURPORT_SPAMASSASSIN-$(CURDIR)/.peers/spamassassin/package/data} $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)  ## style, types and the import direction of the house
 	@$(BIN)/ruff check src tests bench examples

@@ -16,6 +16,7 @@ module Authen::SASL libauthen-sasl-perl
 need msmtp msmtp
 need fetchmail fetchmail
 need curl curl
+need /usr/sbin/unbound unbound
 need gcc gcc
 need m4 m4 # makes Sendmail's configuration
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
@@ -53,6 +54,7 @@ fi
 unpacked="exim:usr/sbin/exim4:exim4-daemon-light
 opensmtpd:usr/sbin/smtpd:opensmtpd
 sendmail:usr/libexec/sendmail/sendmail:sendmail-bin,sendmail-cf
+cyrus:usr/sbin/cyrmaster:cyrus-common,cyrus-caldav
 haproxy:usr/sbin/haproxy:haproxy
 postsrsd:usr/sbin/postsrsd:postsrsd
 nginx:usr/sbin/nginx:nginx,libnginx-mod-mail

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from purport.cli.main import COMMANDS
 from purport.config.load import read
 from support.purport_server import PurportServer, purport_server
 
@@ -90,26 +91,7 @@ def test_the_demonstration_zone_is_json() -> None:
     assert "bank.example" in json.loads((PROJECT / "examples/demo/zone.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "serve",
-        "check",
-        "config",
-        "user",
-        "queue",
-        "report",
-        "explain",
-        "judge",
-        "forward",
-        "chain",
-        "pra",
-        "spf",
-        "arc",
-        "send",
-    ],
-)
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "purport", *command.split(), "--help"], capture_output=True, text=True, timeout=30

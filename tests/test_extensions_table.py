@@ -20,3 +20,33 @@ def test_the_tests_it_names_exist() -> None:
     named = re.findall(r"`(tests/[^`]+)`", TABLE)
     assert len(named) >= len(ALL)
     assert [place for place in named if not (PROJECT / place).exists()] == []
+
+
+PEERS = (
+    "Postfix",
+    "Exim",
+    "Sendmail",
+    "OpenSMTPD",
+    "Dovecot",
+    "Cyrus",
+    "nginx",
+    "HAProxy",
+    "Nodemailer",
+    "smtp-server",
+    "aiosmtpd",
+    "Net::SMTP",
+    "smtplib",
+    "swaks",
+    "curl",
+    "msmtp",
+    "fetchmail",
+)
+
+
+def test_every_extension_was_proved_against_two_independent_peers() -> None:
+    rows = [
+        line.rstrip(" |").split(" | ") for line in TABLE.splitlines() if re.match(r"\| [A-Z0-9-]+ \| (\d+|-) \|", line)
+    ]
+    proved = {row[0].lstrip("| "): [peer for peer in PEERS if peer in row[-1]] for row in rows}
+    assert len(proved) == len(ALL)
+    assert [keyword for keyword, peers in proved.items() if len(peers) < 2] == []

@@ -32,4 +32,4 @@ def test_the_tests_of_a_statement_about_dmarc_exist(number: str, tests: str) -> 
     named = re.findall(r"`([^`:]+)::(\w+)`", tests)
     assert named, number
     for file, name in named:
-        assert re.search(rf"^def {name}\(", (PROJECT / file).read_text(), re.MULTILINE), f"{file}::{name}"
+        assert re.search(rf"^(async )?def {name}\(", (PROJECT / file).read_text(), re.MULTILINE), f"{file}::{name}"

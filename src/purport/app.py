@@ -55,6 +55,7 @@ from purport.parts import (
     make_routes,
     make_schedule,
     make_sources,
+    make_sts_policies,
     make_submitter,
     make_tls_rules,
 )
@@ -67,9 +68,10 @@ from purport.reporting.reporting import Reporting
 from purport.service.control import ControlServer, Request, Response
 from purport.service.deliveries import Deliveries
 from purport.service.fetch import Fetcher, Means
+from purport.service.front import House
 from purport.service.holding import Holding
 from purport.service.login import LoginDesk
-from purport.service.relay import House, Relay
+from purport.service.relay import Relay
 from purport.service.throttle import Throttle
 from purport.service.transaction import Chronicle
 from purport.smtp.extensions import ALL
@@ -82,6 +84,7 @@ GRACE: Final = 30.0  # seconds that running transactions get when the server sto
 SWITCH_SECONDS: Final = 0.0002
 PEPPER_OCTETS: Final = 32
 TICK: Final = 1.0  # seconds between looks at clients that are too slow
+POLICY_TICK: Final = 3600.0  # seconds between looks at MTA-STS policies that are to be fetched anew
 
 
 def serve(path: Path) -> int:
@@ -182,6 +185,9 @@ class Server:
             settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
         )
         contexts = make_client_contexts(path, settings)
+        self._sts = make_sts_policies(
+            path, settings, self._resolver, warn=log.warning, report=self._reporting.report_tls
+        )
         self._deliverer = Deliverer(
             store=self._store,
             pool=Pool(
@@ -193,6 +199,9 @@ class Server:
                 credentials=make_credentials(path, settings),
                 tls=make_tls_rules(settings),
                 contexts=contexts,
+                dane=settings.relay.dane,
+                sts=self._sts,
+                report_tls=self._reporting.report_tls,
                 signer=lambda: self._signer,
             ),
             reporter=reporter,
@@ -236,6 +245,7 @@ class Server:
         self._guard = Guard(make_guard_limits(settings), loop.time)
         self._control = ControlServer(state / "control", self._asked)
         self._ticker: asyncio.TimerHandle | None = None
+        self._policy_ticker: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
@@ -256,6 +266,7 @@ class Server:
         for fetcher in self._fetchers:
             fetcher.start()
         self._tick()
+        self._refresh_policies()
         binds = ", ".join(bind for listener in self._settings.listener for bind in listener.bind)
         self._log.notice(f"Purport is ready on {binds}")
 
@@ -280,8 +291,11 @@ class Server:
         await self._reporting.close()
         await self._store.close()
         self._threads.close()
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for timer in (self._ticker, self._policy_ticker):
+            if timer is not None:
+                timer.cancel()
+        if self._sts is not None:
+            self._sts.close()
         if isinstance(self._resolver, NetworkResolver):
             self._resolver.close()
         self._ledger.close()
@@ -290,7 +304,8 @@ class Server:
 
     def reload(self) -> None:
         """Read the settings again: policy, domains, limits and listeners' rules, for who connects from now on.
-        Addresses, hostname, state folder, DNS and the queue's settings need a new start."""
+        Addresses, hostname, state folder, DNS, the queue's settings and what is said of other hosts need a new
+        start."""
         try:
             settings = load(self._path)
             fixed = (
@@ -300,6 +315,7 @@ class Server:
                 "queue",
                 "relay",
                 "credentials",
+                "tls_policy",
                 "fetch",
                 "tls_report",
                 "dmarc_report",
@@ -383,6 +399,12 @@ class Server:
             listening.relay.expire()
         self._refresh_certificates()
         self._ticker = self._loop.call_later(TICK, self._tick)
+
+    def _refresh_policies(self) -> None:
+        """MTA-STS policies are fetched anew long before their time is over."""
+        if self._sts is not None:
+            self._sts.refresh()
+            self._policy_ticker = self._loop.call_later(POLICY_TICK, self._refresh_policies)
 
     def _refresh_certificates(self) -> None:
         """A certificate that was renewed is used from now on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,10 @@ from purport.config.schema import Domain, Listener, ReportTable, Settings
 from purport.config.schema import Relay as RelayTable
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
+from purport.delivery.sts_cache import StsPolicies
+from purport.delivery.tls_outcome import TlsOutcome
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
+from purport.dns.lookup import Resolver as DnsResolver
 from purport.dns.zone import StaticResolver, read_zone
 from purport.forwarding.aliases import address_in
 from purport.forwarding.expansion import Forwards
@@ -32,6 +36,7 @@ from purport.mail.address import Mailbox, normal_local_part, parse_mailbox
 from purport.mail.domain import a_label_form, normal_domain
 from purport.net.certificates import CertificateError, CertificateFiles, Certificates
 from purport.net.client_tls import ClientContexts
+from purport.net.policy_host import PolicyHosts
 from purport.net.resolver import Resolver
 from purport.net.tls import problem_of
 from purport.policy.dmarc import DmarcPolicy
@@ -48,10 +53,10 @@ from purport.reporting.submitter import Submitter
 from purport.service.alias_files import WrongAliases, aliases_in
 from purport.service.fetch import Source
 from purport.service.forwarding import ForwardDesk
+from purport.service.front import Front, Patience
 from purport.service.holding import HoldingLimits
 from purport.service.login import LoginDesk
 from purport.service.lookup_command import LookupCommand
-from purport.service.relay import Front, Patience
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.atrn import BESIDE as BESIDE_ATRN
 from purport.smtp.extensions.atrn import EXTENSION as ATRN
@@ -77,7 +82,7 @@ def make_resolver(path: Path, settings: Settings) -> Resolver | StaticResolver:
     dns = settings.dns
     if dns.zone:
         return read_zone((path.parent / dns.zone).read_bytes())
-    return Resolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries)
+    return Resolver(dns.servers or None, timeout=dns.timeout, cache_size=dns.cache_entries, trust_ad=dns.trust_ad)
 
 
 def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
@@ -99,7 +104,7 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         DmarcPolicy(settings.dmarc.on_fail, settings.dmarc.on_temperror),
         Relaying(domains, Networks(settings.relay.networks)),
         ownership=make_ownership(settings),
-        submission=SubmissionPolicy(settings.submission.author, domains),
+        submission=SubmissionPolicy(settings.submission.author, domains, settings.submission.sender_for_others),
         trusted_sealers=frozenset(map(normal_domain, settings.dmarc.trusted_sealers)),
         trusted_hops=TrustedHops(
             Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
@@ -152,7 +157,7 @@ def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:
         ours=forwards.ours,
         srs_domain=table.srs_domain.lower(),
         repair=table.repair,
-        addresses=tuple(table.addresses),
+        addresses=tuple(table.addresses or settings.relay.source),
         dmarc_fail=table.dmarc_fail,
         commands={
             a_label_form(domain.name).lower(): LookupCommand(domain.forward_command, time.monotonic)
@@ -279,6 +284,33 @@ def make_client_contexts(path: Path, settings: Settings) -> ClientContexts:
         raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
 
 
+def make_sts_policies(
+    path: Path,
+    settings: Settings,
+    resolver: Resolver | StaticResolver,
+    *,
+    warn: Callable[[str], None],
+    report: Callable[[TlsOutcome], None],
+) -> StsPolicies | None:
+    """Where the MTA-STS policies of domains are found; None where nobody asks for them. Raises SettingsError where the
+    authorities cannot be read."""
+    if not settings.relay.mta_sts:
+        return None
+    hosts = make_policy_hosts(path, settings, resolver)
+    return StsPolicies(state_folder(path, settings) / "mta-sts", resolver, hosts.fetch, warn=warn, report=report)
+
+
+def make_policy_hosts(path: Path, settings: Settings, resolver: DnsResolver) -> PolicyHosts:
+    """Who fetches MTA-STS policies. Raises SettingsError where the authorities cannot be read."""
+    if not settings.relay.authorities:
+        return PolicyHosts(resolver)
+    authorities = path.parent / settings.relay.authorities
+    try:
+        return PolicyHosts(resolver, context=ssl.create_default_context(cafile=authorities))
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(str(authorities), 0, "relay.authorities", problem_of(error)) from error
+
+
 def make_submitter(settings: Settings, table: ReportTable) -> Submitter:
     """Who sends the reports that one table of the settings is about."""
     contact = parse_mailbox(table.contact or f"postmaster@{settings.hostname}")
@@ -290,6 +322,7 @@ def make_pool_settings(settings: Settings) -> PoolSettings:
     """How mail goes to other hosts."""
     return PoolSettings(
         per_destination=settings.relay.concurrency,
+        sources=tuple(settings.relay.source),
         field_domains=frozenset(a_label_form(domain).lower() for domain in settings.relay.rrvs_field),
     )
 

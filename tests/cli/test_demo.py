@@ -24,8 +24,6 @@ from support.peers import free_port
 PROJECT = Path(__file__).parents[2]
 SECONDS = 30.0
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @dataclass
 class Demo:

@@ -18,6 +18,7 @@ from purport.reporting.dmarc.counts import write as write_rows
 from purport.reporting.tally import leave_out
 from purport.reporting.tls.counts import write
 from support.cli import purport
+from support.dkim_keys import ed25519_pem
 from support.dmarc_rows import PASSED
 from support.purport_server import purport_server
 from support.reporting import failed, succeeded
@@ -127,6 +128,26 @@ def test_a_database_that_is_none_is_no_traceback(tmp_path: Path, day: int) -> No
     (tmp_path / "state" / NAME).write_text("something else, and long enough to be read" * 100)
     ran = purport("report", "list")
     assert (ran.code, ran.err.partition(":")[0]) == (69, "the reports cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("settings", "domain"),
+    [
+        ("", ""),
+        ('[tls_report]\nfrom = "tls@company.com.example"\n', "company.com.example"),
+        ('[tls_report]\nsend = false\nfrom = "tls@company.com.example"\n', ""),
+        ('[[dkim]]\ndomain = "company.com.example"\nselector = "s1"\nkey = "s1.pem"\n', ""),
+        ('[[dkim]]\ndomain = "other.example"\nselector = "s1"\nkey = "s1.pem"\n', "mx.company.com.example"),
+    ],
+)
+def test_check_tells_whether_tls_reports_can_be_signed(tmp_path: Path, day: int, settings: str, domain: str) -> None:
+    (tmp_path / "s1.pem").write_bytes(ed25519_pem())
+    (tmp_path / "s1.pem").chmod(0o600)
+    (tmp_path / "purport.toml").write_text(SETTINGS + settings)
+    ran = purport("check")
+    told = f"warning: TLS reports are not sent by mail: there is no DKIM key for {domain}; "
+    assert ran.code == 0
+    assert ran.err == (f"{told}add a [[dkim]] table for it, or set tls_report.from\n" if domain else "")
 
 
 def test_a_running_server_is_asked_to_send(tmp_path: Path) -> None:

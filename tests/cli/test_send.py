@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from purport.cli.send import place_of
+from support.certificates import Authority, shows
 from support.cli import Ran, purport
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
 
@@ -312,3 +313,39 @@ async def test_the_dialogue_may_end_after_the_login() -> None:
 def test_a_mechanism_that_is_none_of_ours() -> None:
     ran = purport("send", "--to", "bob@example.com", "--auth", "DIGEST-MD5", "--auth-user", "a", "--auth-password", "b")
     assert ran.code == 64
+
+
+# REQUIRETLS
+
+
+@on_loop
+async def test_a_message_that_requires_tls_goes_to_a_server_that_proves_its_name_and_offers_requiretls(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    server = ScriptedServer("STARTTLS", "REQUIRETLS", tls=shows(authority.issue("127.0.0.1")))
+    async with server:
+        ran = await send(server, "--require-tls", "--tls-ca-path", str(authority.bundle))
+    assert ran.code == 0
+    assert " ~> MAIL FROM:<alice@example.com> REQUIRETLS" in ran.lines
+
+
+@pytest.mark.parametrize(
+    ("offers", "name", "error"),
+    [
+        (("STARTTLS",), "127.0.0.1", "Not sent: 550 5.7.30 REQUIRETLS support required"),
+        (("REQUIRETLS",), "127.0.0.1", "TLS is required, but was not offered"),
+        (("STARTTLS", "REQUIRETLS"), "another.example", "TLS failed: "),
+    ],
+)
+@on_loop
+async def test_a_message_that_requires_tls_goes_in_no_other_way(
+    tmp_path: Path, offers: tuple[str, ...], name: str, error: str
+) -> None:
+    authority = Authority(tmp_path)
+    server = ScriptedServer(*offers, tls=shows(authority.issue(name)))
+    async with server:
+        ran = await send(server, "--require-tls", "--tls-optional", "--tls-ca-path", str(authority.bundle))
+    assert ran.code != 0
+    assert error in ran.out + ran.err
+    assert not any(command.startswith("MAIL") for command in server.commands)

@@ -89,3 +89,12 @@ def test_a_secret_is_made_once_and_several_are_read_in_their_order(tmp_path: Pat
     assert place.stat().st_mode & 0o777 == 0o600
     place.write_bytes(b"new\n" + place.read_bytes())
     assert srs_secrets(path, settings) == (b"new", *made)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [('["localhost"]', "no IP address"), ('["192.0.2.1", "2001:db8::1", "192.0.2.2"]', "there is one of IPv4 already")],
+)
+def test_addresses_that_connections_come_from_are_one_of_each_family(value: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        read(f"{SMALL}[relay]\nsource = {value}\n")

@@ -134,7 +134,6 @@ async def test_others_do_not_wait_for_a_conversion():
 
 
 @pytest.mark.peer
-@pytest.mark.xdist_group("relays")
 def test_postfix_without_8bitmime_gets_what_it_can_take(tmp_path: Path) -> None:
     require_peer("postfix")
     postfix = Postfix(

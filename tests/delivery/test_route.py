@@ -10,6 +10,11 @@ from purport.dns.zone import StaticResolver
 
 OURSELVES = frozenset({"mx.company.com.example"})
 ZONE = {
+    "signed.example": ["SIGNED", {"MX": [10, "a.signed.example"]}],
+    "a.signed.example": ["SIGNED", {"A": "192.0.2.8"}],
+    "alias.example": ["SIGNED", {"CNAME": "signed.example"}],
+    "to-alias.example": ["SIGNED", {"MX": [10, "b.signed.example"]}],
+    "b.signed.example": ["SIGNED", {"CNAME": "a.signed.example"}],
     "two.example": [{"MX": [20, "b.two.example"]}, {"MX": [10, "a.two.example"]}],
     "a.two.example": [{"A": "192.0.2.1"}, {"AAAA": "2001:db8::1"}],
     "b.two.example": [{"A": "192.0.2.2"}],
@@ -70,11 +75,32 @@ def test_invalid_routes(route):
 
 def test_hosts_stand_in_the_order_of_preference_with_the_port_of_smtp():
     assert found("mx:two.example") == (
-        Target("a.two.example", ("2001:db8::1", "192.0.2.1"), 25),
-        Target("b.two.example", ("192.0.2.2",), 25),
+        Target("a.two.example", ("2001:db8::1", "192.0.2.1"), 25, domains=("two.example",)),
+        Target("b.two.example", ("192.0.2.2",), 25, domains=("two.example",)),
     )
-    assert found("mx:implicit.example") == (Target("implicit.example", ("192.0.2.3",), 25),)
-    assert found("mx:[192.0.2.7]") == (Target("[192.0.2.7]", ("192.0.2.7",), 25),)
+    assert [(target.host, target.addresses) for target in found("mx:implicit.example")] == [
+        ("implicit.example", ("192.0.2.3",))
+    ]
+    assert [(target.host, target.addresses) for target in found("mx:[192.0.2.7]")] == [("[192.0.2.7]", ("192.0.2.7",))]
+
+
+@pytest.mark.parametrize(
+    ("next_hop", "vouched", "secure", "alias", "domains"),
+    [
+        ("mx:two.example", False, False, "", ("two.example",)),
+        ("mx:signed.example", True, True, "", ("signed.example",)),
+        ("mx:alias.example", True, True, "", ("alias.example", "signed.example")),
+        ("mx:to-alias.example", True, True, "a.signed.example", ("to-alias.example",)),
+        ("mx:implicit.example", True, False, "", ("implicit.example",)),
+        ("smtp:a.signed.example:25", True, True, "", ()),
+        ("smtp:a.two.example:25", True, False, "", ()),
+        ("smtp:127.0.0.1:25", True, False, "", ()),
+    ],
+)
+def test_who_vouches_for_a_host_and_for_its_addresses(next_hop, vouched, secure, alias, domains):
+    """Nobody can put another host in the place of one that the settings name, or of the domain itself."""
+    target = found(next_hop)[0]
+    assert (target.vouched, target.secure, target.alias, target.domains) == (vouched, secure, alias, domains)
 
 
 def test_as_a_backup_we_send_only_to_hosts_preferred_to_us():

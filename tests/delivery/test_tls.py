@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver
 from purport.net.client_tls import ClientContexts, is_presented
 from purport.smtp.sasl.credentials import Credentials
-from support.certificates import Authority
+from support.certificates import Authority, shows
 from support.outside import Outside, here
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
 
@@ -24,13 +23,6 @@ LOST = "450 4.7.5 TLS handshake with 127.0.0.1[127.0.0.1]:{} failed: "
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "authority")
-
-
-def shows(certificate: Path) -> ssl.SSLContext:
-    """What a server does that has this certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def asks_for(level: Level, *names: str) -> TlsRules:
@@ -249,6 +241,18 @@ async def test_behind_mx_records_the_certificate_must_have_the_domains_name_or_o
 )
 def test_which_names_an_identifier_stands_for(name, identifier, found):
     assert is_presented(name, identifier) is found
+
+
+@on_loop
+async def test_a_domain_that_is_an_address_has_that_in_its_certificate(authority):
+    for name, judgement in (("127.0.0.1", Judgement.RELAYED), ("127.0.0.2", Judgement.DEFERRED)):
+        server = ScriptedServer("STARTTLS", tls=shows(authority.issue(name)))
+        rules = TlsRules(by_name={"[127.0.0.1]": TlsPolicy(Level.VERIFY)})
+        async with server:
+            settings = PoolSettings(port=server.port)
+            async with Outside(None, settings, tls=rules, contexts=ClientContexts(authority.bundle)) as outside:
+                outside.send("mx:[127.0.0.1]")
+                assert (await outside.outcomes())["bob"][0] is judgement
 
 
 # TLS from the first octet

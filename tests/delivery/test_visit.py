@@ -30,29 +30,29 @@ class Scene:
         self.host = host
         self.visits = Visits(house.deliverer, hostname=HOSTNAME, extensions=ALL, patience=patience)
 
-    async def accept(self, *groups: str, body: bytes = MESSAGE) -> None:
+    async def accept(self, *groups: str, body: bytes = MESSAGE, mail: str = "") -> None:
         """A message to each group of recipients, and nothing is said of it but that it waits."""
         for group in groups:
-            await self.house.accept(*group.split(), body=body)
+            await self.house.accept(*group.split(), body=body, mail=mail)
         await self.house.told(*(WAITS.format(one) for group in groups for one in group.split()))
         self.house.log.lines.clear()
         async with asyncio.timeout(10):  # told, and then recorded
             while len(await self.house.store.waiting(NOW, list(EVERY), 1000)) < len(groups):
                 await asyncio.sleep(0)
 
-    async def begin(self, next_hops: Sequence[str] = tuple(HOPS)) -> asyncio.Future[tuple[int, str]]:
+    async def begin(self, next_hops: Sequence[str] = tuple(HOPS), tls: str = "") -> asyncio.Future[tuple[int, str]]:
         """A host comes; what it is told at the end."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[tuple[int, str]] = loop.create_future()
         transport, _ = await loop.create_connection(asyncio.Protocol, self.host.address, self.host.port)
         self.visits.begin(
-            Visitor(transport, "[192.0.2.1]:1025", "", frozenset(next_hops), lambda *told: ended.set_result(told))
+            Visitor(transport, "[192.0.2.1]:1025", tls, frozenset(next_hops), lambda *told: ended.set_result(told))
         )
         return ended
 
-    async def visit(self, next_hops: Sequence[str] = tuple(HOPS)) -> tuple[int, str]:
+    async def visit(self, next_hops: Sequence[str] = tuple(HOPS), tls: str = "") -> tuple[int, str]:
         async with asyncio.timeout(10):
-            return await (await self.begin(next_hops))
+            return await (await self.begin(next_hops, tls))
 
     async def waiting(self) -> list[str]:
         """The recipients that wait, with what they met last."""
@@ -261,3 +261,21 @@ async def test_its_time_runs_out_without_a_visit(tmp_path: Path) -> None:
         assert b"Delivery time expired" in here.house.log.reports[0].body.octets()
         assert not await here.visits.any_waits(HOPS)
         assert here.host.connections == []
+
+
+@pytest.mark.parametrize(
+    ("offers", "tls", "taken"),
+    [(("REQUIRETLS",), "TLSv1.3 AES", 1), ((), "TLSv1.3 AES", 0), (("REQUIRETLS",), "", 0)],
+)
+@on_loop
+async def test_a_message_with_requiretls_goes_under_tls_to_a_host_that_offers_it(
+    tmp_path: Path, offers: tuple[str, ...], tls: str, taken: int
+) -> None:
+    """The host logged in, so it is the right one; what it cannot have is returned (RFC 8689 section 4.2.1)."""
+    async with scene(tmp_path, ScriptedServer(*offers)) as here:
+        await here.accept("bob@branch.example", mail="REQUIRETLS")
+        assert await here.visit(tls=tls) == (taken, "")
+        said = "MAIL FROM:<alice@example.com> REQUIRETLS"
+        assert (said in here.host.commands) is bool(taken)
+        if not taken:
+            assert here.house.log.lines[0] == "failed bob@branch.example 5.7.30 550 5.7.30 REQUIRETLS support required"

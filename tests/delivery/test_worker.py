@@ -17,6 +17,7 @@ from purport.queue.memory import MemoryStore
 from purport.queue.schedule import DAY
 from purport.queue.sqlite import SqliteStore
 from purport.queue.store import NoSpace, Outcome, QueuedMessage, QueuedRecipient, StorageFault
+from purport.smtp.extensions.requiretls import requires_tls
 from support.delivery_house import HOSTNAME, MESSAGE, NOW, TRACE, House
 from support.scripted_server import DROP, HANG, ScriptedServer, on_loop
 
@@ -651,3 +652,17 @@ async def test_lifetime_and_warnings_count_from_the_release(tmp_path):
             while not any(line.startswith("failed bob@b.example 4.4.7") for line in house.log.lines):
                 house.log.changed.clear()
                 await house.log.changed.wait()
+
+
+@pytest.mark.parametrize("ret", ["", "RET=FULL ", "RET=HDRS "])
+@on_loop
+async def test_a_report_about_a_message_with_requiretls_has_its_header_alone_and_the_parameter(tmp_path, ret):
+    """RFC 8689 section 5: as with RET=HDRS, and protected like the message where that can be."""
+    async with ScriptedServer("PIPELINING") as server, House(tmp_path, server) as house:
+        await house.accept("bob@b.example", mail=f"{ret}REQUIRETLS")
+        await server.until(lambda: server.messages)  # without the parameter, as it cannot go with it
+        assert house.log.lines[0].startswith("failed bob@b.example 5.7.10 550 5.7.10 Encryption needed: ")
+        (report,) = house.log.reports
+        assert requires_tls(report.parameters)
+        assert report_in(server.messages[0]).get_payload()[2].get_content_type() == "text/rfc822-headers"
+        assert b"Hello" not in server.messages[0]

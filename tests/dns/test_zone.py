@@ -89,3 +89,36 @@ def test_a_zone_file_is_json() -> None:
 def test_what_is_no_zone_is_a_value_error_that_says_so(octets: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         read_zone(octets)
+
+
+SIGNED: ZoneData = {
+    "signed.example": ["SIGNED", {"A": "192.0.2.1"}, {"TLSA": "3 1 1 0D6F CE33"}],
+    "plain.example": [{"A": "192.0.2.2"}, {"CNAME": "signed.example"}],
+    "to-signed.example": ["SIGNED", {"CNAME": "signed.example"}],
+    "through-plain.example": ["SIGNED", {"CNAME": "between.example"}],
+    "between.example": [{"CNAME": "signed.example"}],
+    "to-plain.example": ["SIGNED", {"CNAME": "plain.example"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "secure", "alias"),
+    [
+        ("signed.example", "A", True, ""),
+        ("signed.example", "TXT", True, ""),
+        ("plain.example", "A", False, ""),
+        ("nowhere.example", "A", False, ""),
+        ("to-signed.example", "A", True, "signed.example"),
+        ("to-signed.example", "MX", True, "signed.example"),
+        ("through-plain.example", "A", False, "signed.example"),
+        ("to-plain.example", "A", False, "plain.example"),
+        ("to-plain.example", "CNAME", True, ""),
+    ],
+)
+def test_what_is_signed_is_secure_if_every_name_on_the_way_is(name: str, kind: str, secure: bool, alias: str) -> None:
+    answer = StaticResolver(SIGNED).cached(Question(name, kind))
+    assert (answer.secure, answer.alias) == (secure, alias)
+
+
+def test_a_tlsa_record_is_written_in_one_piece() -> None:
+    assert StaticResolver(SIGNED).cached(Question("signed.example", "TLSA")).records == ("3 1 1 0d6fce33",)

@@ -19,7 +19,7 @@ from support.certificates import Authority
 from support.peers import free_port, wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 ZONE = '{"company.com.example": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
 ALICE = "alice@company.com.example"

@@ -12,7 +12,7 @@ import pytest
 from support.peers import require_peer, wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("clients")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = """
 [[domain]]

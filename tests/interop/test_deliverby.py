@@ -15,7 +15,7 @@ from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+pytestmark = pytest.mark.peer
 
 MESSAGE = b"From: alice@company.com.example\r\nTo: bob@%s\r\nSubject: t\r\n\r\nHello.\r\n"
 ZONE = '{"company.com.example": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'

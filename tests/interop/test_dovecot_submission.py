@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from support.dovecot_submission import DovecotSubmission
-from support.peers import require_peer, wait_for
+from support.dovecot_service import DovecotSubmission
+from support.peers import wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = '[[domain]]\nname = "company.com.example"\n\n[dns]\nzone = "zone.json"\n'
 ALICE = "alice@company.com.example"
@@ -29,7 +29,6 @@ MESSAGE = HEADER.encode() + b"Content-Transfer-Encoding: binary\r\n" + BODY
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[PurportServer]:
-    require_peer("dovecot-submission")
     (tmp_path / "zone.json").write_text("{}")
     with purport_server(tmp_path, SETTINGS) as running:
         yield running

@@ -21,7 +21,7 @@ from support.peers import find_peer, free_port, missing, require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+pytestmark = pytest.mark.peer
 
 MESSAGE = b"From: alice@example.com\r\nSubject: on its way\r\n\r\nHello.\r\n"
 ZONE = {

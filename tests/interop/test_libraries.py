@@ -17,7 +17,7 @@ from support.peers import wait_for
 from support.purport_server import PurportServer, purport_server
 from support.scripts import net_smtp, nodemailer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = """
 [[domain]]
@@ -186,3 +186,12 @@ def test_nodemailer_is_told_why_not(server: PurportServer, authority: Authority)
     wrong = {"auth": {"user": "alice", "pass": "open barley"}}
     (told,) = nodemailer(to_nodemailer(server, authority, **wrong), ceo)
     assert (told["error"], told["code"]) == ("EAUTH", 535)
+
+
+def test_nodemailer_asks_for_tls_all_the_way(server: PurportServer, authority: Authority) -> None:
+    """RFC 8689."""
+    message = {"from": ALICE, "to": BOB, "subject": "TLS all the way", "text": "t", "requireTLSExtensionEnabled": True}
+    (told,) = nodemailer(to_nodemailer(server, authority), message)
+    assert told["accepted"] == [BOB], told
+    assert any(line.startswith("MAIL FROM:") and line.endswith(" REQUIRETLS") for line in told["said"])
+    expect(server, "TLS all the way")

@@ -15,7 +15,7 @@ from support.exim import Exim
 from support.peers import require_peer, wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("logins")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = """
 [[domain]]

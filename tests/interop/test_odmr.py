@@ -1,19 +1,22 @@
-"""On-demand mail relay with fetchmail as the customer (RFC 2645): it hands what it gets to a server beside it."""
+"""On-demand mail relay with other people's programs as the customer (RFC 2645): fetchmail, which hands what it gets to
+a server beside it, and smtplib until the roles are reversed, aiosmtpd from then on."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import smtplib
 import subprocess
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from support.certificates import Authority
 from support.peers import free_port, require_peer, wait_for
 from support.purport_server import PurportServer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("logins")]
+pytestmark = pytest.mark.peer
 
 PROVIDER = """
 [[domain]]
@@ -92,7 +95,7 @@ class Scene:
         self.provider = PurportServer(folder / "provider", PROVIDER, "mx.provider.example")
         self.customer = PurportServer(folder / "customer", CUSTOMER, "mail.company.com.example")
         self.home = folder / "home"
-        port = free_port()
+        port = self.port = free_port()
         with self.provider.settings.open("a") as settings:
             how = 'tls = "implicit"' if tls else "auth_without_tls = true"
             settings.write(LISTENER.format(port=port, tls=how, certificate=certificate))
@@ -137,3 +140,60 @@ def test_fetchmail_comes_for_its_mail(tmp_path: Path) -> None:
         bob = here.customer.state_dir / "maildir/company.com.example/bob/new"
         (mail,) = [file.read_bytes() for file in bob.iterdir()]
         assert mail.endswith(b"From: alice@here.example\nSubject: t\n\nHello\n.dot\n")
+
+
+class Keeper:
+    """What aiosmtpd's customer does with its mail: nobody called carol is known."""
+
+    def __init__(self) -> None:
+        self.taken: list[Envelope] = []
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address.startswith("carol@"):
+            return "550 5.1.1 No such person"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.taken.append(envelope)
+        return "250 2.0.0 Ok: kept"
+
+
+async def serve(client: smtplib.SMTP, keeper: Keeper) -> None:
+    """aiosmtpd over the connection of a client that has become the server."""
+    loop = asyncio.get_running_loop()
+    assert client.sock is not None
+    client.sock.settimeout(None)
+    ended = asyncio.Event()
+
+    class Customer(SMTP):
+        def connection_lost(self, error: Exception | None) -> None:
+            super().connection_lost(error)
+            ended.set()
+
+    await loop.connect_accepted_socket(lambda: Customer(keeper, hostname="mail.company.com.example"), client.sock)
+    async with asyncio.timeout(20):
+        await ended.wait()
+
+
+def test_smtplib_comes_for_its_mail_and_aiosmtpd_takes_it(tmp_path: Path) -> None:
+    """A server without PIPELINING and CHUNKING."""
+    with Scene(tmp_path, tls=False) as here:
+        paths = ["bob@company.com.example", "carol@company.com.example", "erin@sub.company.com.example"]
+        for path in paths:
+            with smtplib.SMTP("127.0.0.1", here.provider.port) as client:
+                client.sendmail("alice@here.example", path, MESSAGE)
+        wait_for(lambda: here.provider.log().count("status=deferred") == 3, what="three that wait")
+        keeper = Keeper()
+        customer = smtplib.SMTP("127.0.0.1", here.port, timeout=20)
+        customer.ehlo("mail.company.com.example")
+        customer.login("company", "open sesame")
+        assert customer.docmd("ATRN", "company.com.example,sub.company.com.example")[0] == 250
+        asyncio.run(serve(customer, keeper))
+        assert [envelope.rcpt_tos for envelope in keeper.taken] == [[paths[0]], [paths[2]]]
+        assert all(envelope.content.endswith(MESSAGE) for envelope in keeper.taken)
+        wait_for(lambda: here.provider.log().count("status=sent") == 2, what="the provider's notes")
+        assert "to=<carol@company.com.example>" in here.provider.log()
+        assert "status=bounced (550 5.1.1 No such person)" in here.provider.log()

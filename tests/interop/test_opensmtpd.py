@@ -17,7 +17,7 @@ from support.opensmtpd import OpenSmtpd
 from support.peers import require_peer, wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("opensmtpd")]
+pytestmark = pytest.mark.peer
 
 ZONE = '{"company.com.example": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
 HEADER = "From: Alice <alice@company.com.example>\r\nTo: bob@%s\r\nSubject: %s\r\n"

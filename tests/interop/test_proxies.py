@@ -15,7 +15,7 @@ from support.peers import require_peer, wait_for
 from support.proxies import haproxy, nginx
 from support.purport_server import PurportServer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 SETTINGS = '[[domain]]\nname = "company.com.example"\n\n[dns]\nzone = "zone.json"\n'
 # Only a client at 127.0.0.3 may speak for example.com.

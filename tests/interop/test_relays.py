@@ -15,7 +15,7 @@ from support.postfix import Postfix
 from support.purport_server import purport_server
 from support.smtp_sink import smtp_sink
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+pytestmark = pytest.mark.peer
 
 MESSAGE = b"From: alice@example.com\r\nTo: bob@%s\r\nSubject: %s\r\n\r\nHello.\r\n.\r\n..dots\r\n"
 # " K" in Exim's log: CHUNKING was used (Exim specification, chapter 53).

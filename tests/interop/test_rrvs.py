@@ -13,7 +13,7 @@ from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+pytestmark = pytest.mark.peer
 
 MESSAGE = b"From: alice@company.com.example\r\nSubject: t\r\n\r\nHello.\r\n"
 

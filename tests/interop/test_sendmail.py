@@ -15,7 +15,7 @@ from support.peers import require_peer, wait_for
 from support.purport_server import PurportServer, purport_server
 from support.sendmail import Sendmail
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("opensmtpd")]
+pytestmark = pytest.mark.peer
 
 ALICE = "alice@here.example"
 BOB = "bob@there.example"

@@ -14,9 +14,9 @@ import pytest
 from support.certificates import Authority
 from support.peers import wait_for
 from support.purport_server import PurportServer, purport_server
-from support.scripts import SmtpServer, smtp_server
+from support.scripts import SmtpServer, nodemailer, smtp_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("libraries")]
+pytestmark = pytest.mark.peer
 
 ZONE = '{"company.com.example": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
 ALICE = "alice@company.com.example"
@@ -29,7 +29,7 @@ PLAIN = f"From: {ALICE}\r\nTo: {BOB}\r\nSubject: plain\r\n\r\nHello.\r\n.\r\n..d
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     authority = Authority(tmp_path_factory.mktemp("authority"))
-    authority.issue("localhost")
+    authority.issue("localhost", "127.0.0.1")
     return authority
 
 
@@ -142,3 +142,25 @@ def test_lmtp_has_a_reply_for_each_recipient(tmp_path: Path) -> None:
         assert taken["transmissionType"] == "LMTPS"  # its own certificate, and we look at none with tls = "may"
         assert taken["octets"].endswith(PLAIN)
         wait_for(lambda: ours.log().count("status=sent") == 2, what="both deliveries in our log")
+
+
+def test_tls_all_the_way_is_passed_on_or_the_message_returns(tmp_path: Path, authority: Authority) -> None:
+    """RFC 8689, from Nodemailer over us to smtp-server, and to one that does not offer it."""
+    chain = authority.folder / "server.pem"
+    tls = f'tls = "verify"\nauthorities = "{authority.bundle}"\n[[certificate]]\nchain = "{chain}"\n'
+    message = {"from": ALICE, "to": BOB, "subject": "TLS", "text": "t", "requireTLSExtensionEnabled": True}
+    for hidden in (False, True):
+        folder = tmp_path / str(hidden)
+        folder.mkdir()
+        with (
+            smtp_server(authority.folder / "server.pem", hideREQUIRETLS=hidden) as there,
+            relaying(folder, f"smtp:127.0.0.1:{there.port}", tls) as ours,
+        ):
+            transport = {"host": "localhost", "port": ours.port, "tls": {"ca": authority.bundle.read_text()}}
+            (told,) = nodemailer(transport, message)
+            assert told["accepted"] == [BOB], told
+            if hidden:
+                assert "Status: 5.7.30" in report(ours)
+                assert there.taken() == []
+            else:
+                assert first(there)["requireTLS"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import smtplib
 from collections.abc import Iterator
@@ -9,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from support.certificates import Authority
+from support.certificates import Authority, chain_in, tlsa
 from support.cli import purport
 from support.exim import Exim
 from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("relays")]
+pytestmark = pytest.mark.peer
 
 ZONE = '{"example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}]}'
 MESSAGE = b"From: alice@example.com\r\nTo: bob@elsewhere.example\r\nSubject: in TLS\r\n\r\nHello.\r\n.\r\n"
@@ -85,6 +86,33 @@ def test_purport_waits_where_postfix_is_not_who_it_should_be(
         wait_for(lambda: "status=deferred" in server.log())
         assert "certificate verify failed" in server.log() or "unable to get local issuer" in server.log()
         assert "TLS handshake with localhost" in server.command("queue", "show", queue_id).stdout
+
+
+@pytest.mark.parametrize("usage", [3, 2])
+@pytest.mark.parametrize("right", [True, False])
+def test_postfix_is_the_host_that_a_tlsa_record_names_or_gets_nothing(
+    tmp_path: Path, postfix: Postfix, authority: Authority, usage: int, right: bool
+) -> None:
+    """DANE-TA holds the authority whole, as Postfix is not set up to send it."""
+    known = authority if right else Authority(tmp_path / "others")
+    if usage == 3:
+        record = tlsa(chain_in(known.folder / "server.pem" if right else known.issue("localhost"))[0])
+    else:
+        record = tlsa(known.certificate, 2, 0, 0)
+    zone = {
+        "example.com": [{"TXT": "v=spf1 ip4:127.0.0.0/8 -all"}],
+        "mx.postfix.example": ["SIGNED", {"CNAME": "localhost"}],
+        "localhost": ["SIGNED", {"A": "127.0.0.1"}],
+        f"_{postfix.port}._tcp.localhost": ["SIGNED", {"TLSA": record}],
+    }
+    with sending(tmp_path, postfix.port, host="mx.postfix.example") as server:
+        (tmp_path / "zone.json").write_text(json.dumps(zone))
+        server.stop()
+        server.start()
+        queue_id = submit(server)
+        wait_for(lambda: "status=sent" in server.log() or "status=deferred" in server.log())
+        assert f"status={'sent' if right else 'deferred'}" in server.log()
+        assert f"asked for dane (dane: TLSA {usage} " in server.command("explain", queue_id).stdout
 
 
 def test_postfix_sends_to_purport_under_tls(tmp_path: Path, authority: Authority) -> None:

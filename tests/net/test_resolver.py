@@ -18,7 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.dns.lookup import UNANSWERED, Answer, Evaluation, Question, Status, run, start
-from purport.net.resolver import Resolver, Unusable, encode_query, matches, parse_server, read_answer, system_servers
+from purport.net.resolver import (
+    Resolver,
+    TrustAd,
+    Unusable,
+    encode_query,
+    is_loopback,
+    matches,
+    parse_server,
+    read_answer,
+    system_servers,
+)
 from support.dns_server import DnsServer, dns_server
 
 T = TypeVar("T")
@@ -41,6 +51,10 @@ ZONE = {
     "broken.example.com": ["SERVFAIL"],
     "slow.example.com": ["TIMEOUT"],
     "long.example.com": [{"TXT": "x" * 3000}],
+    "signed.example.com": ["SIGNED", {"A": "192.0.2.9"}],
+    "to-signed.example.com": ["SIGNED", {"CNAME": "signed.example.com"}],
+    "from-plain.example.com": [{"CNAME": "signed.example.com"}],
+    "_25._tcp.signed.example.com": ["SIGNED", {"TLSA": f"3 1 1 {'Ab' * 32}"}, {"TLSA": f"3 0 0 {'cd' * 300}"}],
 }
 
 
@@ -343,3 +357,67 @@ def test_the_system_names_its_servers_in_resolv_conf(tmp_path: Path) -> None:
     place.write_text("search example.com\n")
     assert system_servers(place) == ("127.0.0.1",)
     assert system_servers(tmp_path / "missing") == ("127.0.0.1",)
+
+
+# DNSSEC
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "secure", "alias"),
+    [
+        ("signed.example.com", "A", True, ""),
+        ("signed.example.com", "MX", True, ""),
+        ("example.com", "A", False, ""),
+        ("to-signed.example.com", "A", True, "signed.example.com"),
+        ("from-plain.example.com", "A", False, "signed.example.com"),
+        ("to-signed.example.com", "CNAME", True, ""),
+    ],
+)
+def test_an_answer_says_whether_it_was_validated_and_where_its_aliases_led(
+    server: DnsServer, name: str, kind: str, secure: bool, alias: str
+) -> None:
+    answer = ask(server, name, kind)
+    assert (answer.secure, answer.alias) == (secure, alias)
+
+
+def test_tlsa_records_are_hexadecimal_in_one_piece(server: DnsServer) -> None:
+    records = set(ask(server, "_25._tcp.signed.example.com", "TLSA").records)
+    assert records == {f"3 1 1 {'ab' * 32}", f"3 0 0 {'cd' * 300}"}
+
+
+def test_the_cache_remembers_that_an_answer_was_validated(server: DnsServer) -> None:
+    clock = Clock()
+    known = resolver(server, clock=clock)
+
+    async def ask_twice() -> tuple[Answer, Answer | None]:
+        question = Question("to-signed.example.com", "A")
+        first = await known.resolve(question)
+        clock.now += 10.5
+        return first, known.cached(question)
+
+    first, second = at_once(ask_twice())
+    assert second is not None
+    assert second.ttl < first.ttl
+    assert (second.secure, second.alias) == (True, "signed.example.com")
+
+
+@pytest.mark.parametrize(("trust", "secure"), [("loopback", True), ("always", True), ("never", False)])
+def test_the_bit_is_believed_of_whom_the_settings_say(server: DnsServer, trust: TrustAd, secure: bool) -> None:
+    asked = Resolver([server.address], timeout=0.2, trust_ad=trust)
+    assert at_once(asked.resolve(Question("signed.example.com", "A"))).secure is secure
+
+
+@pytest.mark.parametrize(
+    ("server", "near"),
+    [("127.0.0.1:53", True), ("127.7.7.7", True), ("[::1]:53", True), ("192.0.2.1", False), ("2001:db8::1", False)],
+)
+def test_which_servers_nobody_stands_between(server: str, near: bool) -> None:
+    assert is_loopback(parse_server(server)) is near
+
+
+def test_validation_is_asked_for_without_the_signatures_themselves() -> None:
+    query = dns.message.from_wire(encode_query(Question("example.com", "A")))
+    assert query.flags & dns.flags.AD
+    assert not query.flags & dns.flags.CD
+    assert query.edns == 0
+    assert not query.ednsflags & dns.flags.DO

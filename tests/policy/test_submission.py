@@ -204,3 +204,24 @@ def test_a_refusal_is_one_line_of_printable_ascii(name, local_part):
             assert len(octets) <= 512
             assert octets.count(b"\r\n") == 1
             assert octets[:-2].decode("ascii").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("From: alice@elsewhere.example\n", "Sender: alice@company.com.example\r\n"),
+        ("From: alice@company.com.example\n", ""),
+        ("From: a@elsewhere.example\nSender: b@elsewhere.example\n", ""),
+        (
+            "Resent-From: a@elsewhere.example\nFrom: b@elsewhere.example\n",
+            "Resent-Sender: alice@company.com.example\r\n",
+        ),
+    ],
+)
+def test_rfc4405_5_3_a_service_that_answers_for_its_users_names_them(text, added):
+    answering = SubmissionPolicy("ours", OURS, sender_for_others=True)
+    whole = header(f"{text}Date: today\nMessage-ID: <1@mx>\n")
+    given = missing_fields(answering, ALICE, SENT, whole, date="today", message_id="1@mx")
+    assert given.decode() == added
+    if added.startswith("Sender"):
+        assert missing_fields(policy("ours"), ALICE, SENT, whole, date="today", message_id="1@mx") == b""

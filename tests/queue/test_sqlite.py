@@ -12,10 +12,10 @@ import pytest
 
 from conformance.queue_store import QueueStoreSuite
 from purport.queue.operator import QueueOperator, SqliteOperator
-from purport.queue.schema import APPLICATION_ID, MIGRATIONS, WrongDatabase
+from purport.queue.schema import APPLICATION_ID, MIGRATIONS, ON_DEMAND_ROWS, WrongDatabase
 from purport.queue.sqlite import SpoolInUse, SqliteStore
-from purport.queue.store import QueueStore, StorageFault
-from purport.queue.writer import DUE, LEVELS
+from purport.queue.store import ON_DEMAND, QueueStore, StorageFault
+from purport.queue.writer import COMING, COMING_IDS, DUE, LEVELS
 from support.queue_store import NOW, Queue, deferred, octets, relayed
 
 
@@ -92,6 +92,17 @@ def test_a_queue_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> N
             ("bob@company.com.example", False)
         ]
         assert (message.priority, message.release_at) == (0, 0.0)
+
+    with_queue(tmp_path, test)
+
+
+def test_what_waits_for_its_host_is_found_without_a_look_at_the_rest(tmp_path: Path) -> None:
+    async def test(queue: Queue) -> None:
+        execute = queue.store._connection.execute  # type: ignore[attr-defined]
+        query = COMING_IDS.format(COMING.format("?, ?"))
+        plans = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {query}", ("odmr:a", "odmr:b", NOW, -1, 1))]
+        assert "SEARCH recipient USING INDEX recipient_on_demand (next_hop=? AND message>?)" in plans
+        assert ON_DEMAND_ROWS.endswith(f"next_hop >= '{ON_DEMAND}' AND next_hop < '{ON_DEMAND[:-1]};'")
 
     with_queue(tmp_path, test)
 

@@ -110,7 +110,7 @@ def test_s18_a_message_that_goes_round_is_refused(server: PurportServer) -> None
 def test_s19_a_header_without_measure_costs_bounded_time(server: PurportServer, header: str) -> None:
     begun = time.monotonic()
     reply = decided(server, f"From: a@evil.example\n{header}", " SUBMITTER=a@evil.example")
-    assert reply[:1] in "25"
+    assert reply == "552 5.3.4 Message header too long"
     assert time.monotonic() - begun < 5
     assert said(server, "NOOP\r\n", 1) == ["250 2.0.0 Ok"]
 

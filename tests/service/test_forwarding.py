@@ -31,6 +31,7 @@ team = ["bob", "carol", "frank@elsewhere.example"]
 kept = ["kept", "kept@elsewhere.example"]
 two = ["a@elsewhere.example", "b@other.example"]
 lost = ["nobody", "bob"]
+gone = ["nobody"]
 a = ["b"]
 b = ["a"]
 
@@ -269,6 +270,7 @@ def test_what_leads_nowhere_is_refused_or_waits(tmp_path: Path) -> None:
             451,
             b"4.3.5 Forwarding of this mailbox is not set up correctly",
         )
+        assert rcpt(server, "gone@company.com.example", SENDER) == (550, b"5.1.1 No such mailbox here")
         send(server, "lost@company.com.example")
         wait_for(lambda: delivered(server, "bob"))
         (report,) = received(hop, 1)
@@ -450,3 +452,14 @@ def test_the_least_repair_is_planned_and_the_reply_stands_beside_it(tmp_path: Pa
         told = server.command("explain", "--last").stdout
         assert f"repaired by {repair}; {repair}: pass expected (SPF pass" in told
         assert "as expected" in told
+
+
+def test_connections_come_from_the_address_that_is_set(tmp_path: Path) -> None:
+    with running(tmp_path) as (server, hop):
+        text = server.settings.read_text().replace("[relay]", '[relay]\nsource = ["127.0.0.77"]')
+        server.settings.write_text(text)
+        server.stop()
+        server.start()
+        send(server, "carol@company.com.example")
+        received(hop, 1)
+        assert hop.server.peers == ["127.0.0.77"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import purport
-from support.dovecot_lmtp import DovecotLmtp
+from support.dovecot_service import DovecotLmtp
 from support.peers import require_peer, wait_for
 from support.postfix import Postfix
 from support.purport_server import PurportServer, purport_server
@@ -57,7 +57,6 @@ def test_our_client_speaks_it(folder: Path) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.xdist_group("relays")
 def test_postfix_hands_mail_over(folder: Path) -> None:
     require_peer("postfix")
     with purport_server(folder, HERE, listener=LISTENER) as server:
@@ -81,7 +80,6 @@ def test_postfix_hands_mail_over(folder: Path) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.xdist_group("relays")
 @pytest.mark.parametrize("way", ["port", "socket"])
 def test_mail_is_handed_to_dovecot(folder: Path, way: str) -> None:
     dovecot = DovecotLmtp("bob@company.com.example", "carol@company.com.example")

@@ -15,8 +15,6 @@ from support.message_files import cases, in_crlf_lines, message_files
 from support.peers import free_port, wait_for
 from support.purport_server import PurportServer, purport_server
 
-pytestmark = pytest.mark.xdist_group("message files")
-
 SETTINGS = """
 [[domain]]
 name = "company.com.example"
@@ -27,6 +25,9 @@ deliver = "smtp:127.0.0.1:{port}"
 
 [dns]
 zone = "zone.json"
+
+[dmarc]
+on_fail = "tag"
 
 [limits]
 errors = 10000

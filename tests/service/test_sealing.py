@@ -76,7 +76,13 @@ def test_a_chain_goes_on_with_what_was_found_here(tmp_path: Path) -> None:
         octets = forwarded(server, hop, sealed(MESSAGE, LIST, DMARC_PASS))
     result = validated(octets, ANSWERS)
     assert (result.result, result.sealers, result.oldest_pass) == ("pass", (LIST, DOMAIN), 0), result.problem
-    assert found(result) == [("iprev", "permerror"), ("spf", "pass"), ("dkim", "none"), ("dmarc", "fail"), ("arc", "pass")]
+    assert found(result) == [
+        ("iprev", "permerror"),
+        ("spf", "pass"),
+        ("dkim", "none"),
+        ("dmarc", "fail"),
+        ("arc", "pass"),
+    ]
     assert result.hops[-1].said is not None
     assert result.hops[-1].said.authserv_id == f"mx.{DOMAIN}"
 

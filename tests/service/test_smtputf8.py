@@ -148,7 +148,6 @@ def test_recipients_that_need_it_fail_alone_and_the_rest_goes(tmp_path: Path, wi
 
 
 @pytest.mark.peer
-@pytest.mark.xdist_group("relays")
 def test_postfix_takes_it_and_sends_it_on(tmp_path: Path) -> None:
     """Purport, Postfix, and Purport again."""
     require_peer("postfix")

@@ -1,5 +1,7 @@
 """A name server on loopback for a test: it answers from zone data, or misbehaves as it is told.
 
+It sets the AD bit, as a resolver that validates signatures does, for names with the word SIGNED.
+
 It runs in a thread of its own, so that a server under test in this process or in another can ask it.
 """
 
@@ -94,8 +96,12 @@ class DnsServer:
         self, question: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType
     ) -> dns.message.Message | None:
         response = dns.message.make_response(question, recursion_available=True)
+        if question.flags & dns.flags.AD:
+            response.flags |= dns.flags.AD
         for _ in range(12):
             records = self.zone.get(_plain(name))
+            if "SIGNED" not in (records or ()):  # one link of the chain that nobody validated is enough
+                response.flags &= ~dns.flags.AD
             if records is None:
                 response.set_rcode(dns.rcode.NXDOMAIN)
                 break

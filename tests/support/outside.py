@@ -9,11 +9,13 @@ from purport.delivery.attempt import Answer, Job, Patience
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
 from purport.delivery.pool import Pool, PoolSettings
+from purport.delivery.sts_cache import StsPolicies
+from purport.delivery.tls_outcome import TlsOutcome
 from purport.delivery.tls_policy import NO_TLS_RULES, TlsRules
 from purport.dns.lookup import Resolver
 from purport.dns.zone import StaticResolver
-from purport.mail.address import Mailbox
-from purport.mail.envelope import NO_PARAMETERS
+from purport.mail.address import Mailbox, ReversePath
+from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.net.client_tls import ClientContexts
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.extensions import ALL
@@ -42,7 +44,13 @@ class Memory:
 
 
 def a_message(
-    *local_parts: str, body: bytes = MESSAGE, whole: bool = True, next_hop: str = "", priority: int = 0
+    *local_parts: str,
+    body: bytes = MESSAGE,
+    whole: bool = True,
+    next_hop: str = "",
+    priority: int = 0,
+    reverse_path: ReversePath = ALICE,
+    parameters: Parameters = NO_PARAMETERS,
 ) -> QueuedMessage:
     recipients = [
         QueuedRecipient(number, Mailbox(local_part, "company.com.example"), next_hop)
@@ -52,8 +60,8 @@ def a_message(
     return QueuedMessage(
         "1M2QX7H40K2R9",
         0.0,
-        ALICE,
-        NO_PARAMETERS,
+        reverse_path,
+        parameters,
         trace,
         Memory(body, whole=whole),
         recipients,
@@ -73,7 +81,11 @@ class Outside:
         tls: TlsRules = NO_TLS_RULES,
         contexts: ClientContexts | None = None,
         signer: Signer = NO_SIGNER,
+        *,
+        dane: bool = False,
+        sts: StsPolicies | None = None,
     ) -> None:
+        self.reported: list[TlsOutcome] = []
         self.settled: list[tuple[str, Judgement, Answer]] = []
         self._changed = asyncio.Event()
         self.pool = Pool(
@@ -85,6 +97,9 @@ class Outside:
             credentials=credentials,
             tls=tls,
             contexts=contexts,
+            dane=dane,
+            sts=sts,
+            report_tls=self.reported.append,
             shuffle=lambda hosts: None,
             signer=lambda: signer,
         )

@@ -16,6 +16,7 @@ UNPACKED = PROJECT / ".peers"  # what cannot stand beside Postfix as a package, 
 EXIM = UNPACKED / "exim/usr/sbin/exim4"
 OPENSMTPD = UNPACKED / "opensmtpd/usr/sbin/smtpd"
 SENDMAIL = UNPACKED / "sendmail/usr/libexec/sendmail/sendmail"
+CYRUS = UNPACKED / "cyrus/usr/sbin/cyrmaster"
 POSTSRSD = UNPACKED / "postsrsd/usr/sbin/postsrsd"
 HAPROXY = UNPACKED / "haproxy/usr/sbin/haproxy"
 NGINX = UNPACKED / "nginx/usr/sbin/nginx"
@@ -24,21 +25,23 @@ PLACES: dict[str, Path] = {
     "postfix": Path("/usr/sbin/postfix"),
     "smtp-sink": Path("/usr/sbin/smtp-sink"),
     "smtp-source": Path("/usr/sbin/smtp-source"),
+    "unbound": Path("/usr/sbin/unbound"),
+    "dovecot-lmtp": Path("/usr/lib/dovecot/lmtp"),
     "dovecot-submission": Path("/usr/lib/dovecot/submission"),
     "exim": EXIM,
     "opensmtpd": OPENSMTPD,
     "sendmail": SENDMAIL,
+    "cyrus": CYRUS,
     "postsrsd": POSTSRSD,
     "haproxy": HAPROXY,
     "nginx": NGINX,
     "opendkim": UNPACKED / "opendkim/usr/sbin/opendkim",
     "opendmarc": UNPACKED / "opendmarc/usr/sbin/opendmarc",
     "policyd-spf": UNPACKED / "policyd-spf/usr/bin/policyd-spf",
-    "unbound": Path("/usr/sbin/unbound"),
     "nodemailer": NODE_MODULES / "nodemailer",
     "smtp-server": NODE_MODULES / "smtp-server",
 }
-AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-submission")
+AS_ROOT = ("postfix", "exim", "opensmtpd", "sendmail", "dovecot-lmtp", "dovecot-submission", "cyrus")
 
 
 def find_peer(name: str) -> str | None:

@@ -60,6 +60,7 @@ class ScriptedServer:
         self.address = address
         self.port = port
         self.connections: list[Seen] = []
+        self.peers: list[str] = []  # the addresses that connections came from
         self.open = 0
         self.most_open = 0
         self._scripts: list[tuple[str, deque[str | bytes]]] = []
@@ -115,6 +116,7 @@ class ScriptedServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen = Seen()
+        self.peers.append(writer.get_extra_info("peername")[0])
         self.connections.append(seen)
         self._writers.add(writer)
         self.open += 1

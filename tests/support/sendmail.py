@@ -30,6 +30,8 @@ define(`confPRIVACY_FLAGS', `authwarnings')dnl
 define(`confDELIVERY_MODE', `{mode}')dnl
 define(`confDELIVER_BY_MIN', `{least_by_time}')dnl
 define(`confLOG_LEVEL', `14')dnl
+define(`confQUEUE_LA', `1000')dnl
+define(`confREFUSE_LA', `1000')dnl
 define(`RELAY_MAILER_ARGS', `TCP $h {next_port}')dnl
 define(`SMART_HOST', `relay:[127.0.0.1]')dnl
 FEATURE(`nocanonify')dnl

@@ -29,6 +29,7 @@ def command(config: str | None) -> None:
     if settings.certificate or settings.relay.authorities:
         check_certificates(path, settings)
     check_dkim(path, settings)
+    check_reports(path, settings)
     check_users(path, settings)
     check_forwards(path, settings)
     count = len(settings.domain)
@@ -83,6 +84,22 @@ def check_zone(path: Path, settings: Settings) -> None:
         line = lines.nearest(lines.lines(path.read_text(encoding="utf-8")), ("dns", "zone"))
         told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise Failure(str(SettingsError(str(path), line, "dns.zone", told)), EX_CONFIG) from error
+
+
+def check_reports(path: Path, settings: Settings) -> None:
+    """Whether TLS reports can be sent by mail; no word where nobody has set up anything for that."""
+    table = settings.tls_report
+    if not table.send or not (settings.dkim or table.contact or table.from_):
+        return
+    from purport.config.dkim import load_signer
+    from purport.parts import make_submitter
+
+    sender = make_submitter(settings, table).sender
+    if not load_signer(path, settings).keys_for(sender):  # `check_dkim` has read the keys before
+        warn(
+            f"TLS reports are not sent by mail: there is no DKIM key for {sender.domain}",
+            "add a [[dkim]] table for it, or set tls_report.from",
+        )
 
 
 def check_users(path: Path, settings: Settings) -> None:

@@ -78,6 +78,7 @@ class Tls:
     host: str  # whose certificate it is to be, where that is looked at
     required: bool = True
     first: bool = False  # TLS from the first octet
+    verified: bool = False  # the certificate is looked at
 
 
 class Broken(Exception):
@@ -195,7 +196,10 @@ class Dialogue:
         while (event := session.next_event()) is not None:
             if isinstance(event, Ready) and not self._begun:
                 self._begun = True
-                self._transaction.message = replace(self._transaction.message, authenticated=session.authenticated)
+                verified = session.secure and self._tls is not None and self._tls.verified
+                self._transaction.message = replace(
+                    self._transaction.message, authenticated=session.authenticated, protected=verified
+                )
                 session.begin(self._transaction)
             elif isinstance(event, GoAhead):
                 self._send_message()

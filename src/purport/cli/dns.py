@@ -26,7 +26,7 @@ def evaluate(evaluation: Evaluation[T], zone: str | None, settings: tuple[Path, 
     from purport.dns.zone import StaticResolver
 
     async def main() -> T:
-        resolver = _resolver(zone, settings)
+        resolver = resolver_of(zone, settings)
         if isinstance(resolver, StaticResolver):
             return await run(evaluation, resolver)
         try:
@@ -37,7 +37,8 @@ def evaluate(evaluation: Evaluation[T], zone: str | None, settings: tuple[Path, 
     return asyncio.run(main())
 
 
-def _resolver(zone: str | None, settings: tuple[Path, Settings] | None) -> Resolver | StaticResolver:
+def resolver_of(zone: str | None, settings: tuple[Path, Settings] | None) -> Resolver | StaticResolver:
+    """Who answers: the zone file, else whom the settings name, else the system's resolvers. Raises Failure."""
     from purport.dns.zone import read_zone
     from purport.net.resolver import Resolver
     from purport.parts import make_resolver

@@ -82,7 +82,7 @@ def plan(
     to = mailbox_of(address)
     if settings is not None:
         helo = helo or settings[1].hostname
-        addresses = addresses or tuple(settings[1].forwarding.addresses)
+        addresses = addresses or tuple(settings[1].forwarding.addresses or settings[1].relay.source)
     for one in addresses:
         _check_address(one)
     reverse_path = reverse_path_of(path) if path is not None else _reverse_path(header)

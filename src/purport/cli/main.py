@@ -30,8 +30,10 @@ COMMANDS: Final = {
     "dmarc": "look over what a domain publishes about DMARC (RFC 9989)",
     "arc": "who passed a message on, and what each of them found (RFC 8617)",
     "dkim": "make keys, sign and verify messages (RFC 6376)",
+    "tls": "how mail to a domain would be protected: DANE, MTA-STS, the settings",
     "etrn": "ask a server to send what waits for a domain (RFC 1985)",
     "odmr": "fetch now what waits for us at providers (RFC 2645)",
+    "demo": "the dialogues of RFC 4405 section 5 between five servers on this machine",
     "send": "send one message, naming its submitter where the server offers SUBMITTER",
 }
 

@@ -135,6 +135,8 @@ def show(queue_id: str, as_json: bool, config: str | None) -> None:
         click.echo(json.dumps(_detail_object(detail)))
         return
     _show_entry(detail.entry)
+    if demanded := _demanded(detail):
+        click.echo(f"{'':{INDENT}}(asks for {demanded})")
     for one in detail.recipients:
         state = "being delivered" if one.leased else f"due {_moment(one.due_at)} UTC"
         click.echo(f"\n<{safe(one.address)}> by {safe(one.next_hop)}: {one.attempts} attempts, {state}")
@@ -145,6 +147,14 @@ def show(queue_id: str, as_json: bool, config: str | None) -> None:
     click.echo("")
     for line in detail.header.decode("utf-8", "backslashreplace").splitlines():
         click.echo(safe(line.replace("\t", "    ")))
+
+
+def _demanded(detail: Detail) -> str:
+    """What the sender asks of the connections that the message takes (RFC 8689)."""
+    from purport.mail.envelope import Parameters
+    from purport.smtp.extensions.requiretls import demand_of
+
+    return demand_of(Parameters.from_octets(detail.parameters)).value
 
 
 def _detail_object(detail: Detail) -> dict[str, object]:

@@ -95,6 +95,11 @@ def hide_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--tls-on-connect", "--tlsc", "tls_on_connect", is_flag=True, help="TLS from the first octet.")
 @click.option("--tls-verify", is_flag=True, help="Look at the certificate: its authority, and the server's name.")
 @click.option("--tls-ca-path", metavar="FILE", help="The authorities that are believed; default: the system's.")
+@click.option(
+    "--require-tls",
+    is_flag=True,
+    help="Have it go over protected connections alone, here and from there on (REQUIRETLS); means --tls --tls-verify.",
+)
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS")
 @click.option("--suppress-data", "--hide-data", "suppress_data", is_flag=True, help="Do not show the message.")
 @hide_options
@@ -130,6 +135,7 @@ def command(
     tls_on_connect: bool,
     tls_verify: bool,
     tls_ca_path: str | None,
+    require_tls: bool,
     timeout: float,
     suppress_data: bool,
     **hidden: bool,
@@ -141,9 +147,10 @@ def command(
     """
     from purport.cli.dialogue import Broken, Dialogue
     from purport.mail.address import Mailbox
-    from purport.mail.envelope import Recipient
+    from purport.mail.envelope import Parameters, Recipient
     from purport.smtp.client import Transaction
     from purport.smtp.extensions.deliverby import BY
+    from purport.smtp.extensions.requiretls import REQUIRED
     from purport.smtp.extensions.rrvs import RRVS
 
     hello_domain = helo or our_name()
@@ -162,6 +169,9 @@ def command(
     recipients = [Recipient(forward_path_of(path.strip()), required) for address in to for path in address.split(",")]
     asked = parameters_of(BY, "--deliver-by", deliver_by)
     described = replace(outgoing(octets, named), parameters=asked, priority=priority, hold=hold)
+    if require_tls:
+        asked = Parameters((*asked.items, *REQUIRED.items))
+        described = replace(described, parameters=asked, requires_tls=True)
     if isinstance(reverse_path, Mailbox) and not reverse_path.local_part.isascii():
         described = replace(described, utf8=True)
     if not all(recipient.forward_path.local_part.isascii() for recipient in recipients):
@@ -170,8 +180,9 @@ def command(
     login = login_of(auth, auth_user, auth_password, auth_password_file, auth_without_tls)
     stop = (quit_after or "").lower()
     protection = None
-    if tls or tls_optional or tls_on_connect or tls_verify:
-        protection = tls_of(host, tls_verify, tls_ca_path, required=not tls_optional, first=tls_on_connect)
+    if tls or tls_optional or tls_on_connect or tls_verify or require_tls:
+        must = require_tls or not tls_optional
+        protection = tls_of(host, tls_verify or require_tls, tls_ca_path, required=must, first=tls_on_connect)
     dialogue = Dialogue(
         hello_domain, transaction, octets, shown(suppress_data, hidden), stop, login, protection, lmtp=lmtp
     )
@@ -228,7 +239,7 @@ def tls_of(host: str, verify: bool, authorities: str | None, *, required: bool, 
     except OSError as error:
         raise Failure(f"--tls-ca-path: {authorities}: {error.strerror or error}", EX_NOINPUT) from error
     protection = contexts.verifying(host) if verify else contexts.trusting(host)
-    return Tls(protection.context, host, required, first)
+    return Tls(protection.context, host, required, first, verify)
 
 
 def our_name() -> str:

@@ -38,6 +38,7 @@ def check(settings: Settings) -> None:
     _check_listeners(settings)
     _check_route(("relay", "default"), settings.relay.default, ROUTES)
     _check_networks(("relay", "networks"), settings.relay.networks)
+    _check_sources(settings.relay.source)
     for number, policy in enumerate(settings.tls_policy):
         _check_names(("tls_policy", number, "domains"), policy.domains)
         _check_names(("tls_policy", number, "names"), [name.removeprefix(".") for name in policy.names])
@@ -91,6 +92,18 @@ def _check_domains(settings: Settings) -> None:
         _check_mailboxes(("domain", number, "mailboxes"), domain.mailboxes or [])
         _check_route(("domain", number, "deliver"), domain.deliver, ("maildir", "odmr", *ROUTES))
         _check_owners(("domain", number, "since"), [name for name in domain.since if name != EVERYBODY])
+
+
+def _check_sources(addresses: list[str]) -> None:
+    families: set[int] = set()
+    for number, address in enumerate(addresses):
+        try:
+            family = ipaddress.ip_address(address).version
+        except ValueError as error:
+            raise Wrong(("relay", "source", number), f"{_quoted(address)} is no IP address") from error
+        if family in families:
+            raise Wrong(("relay", "source", number), f"there is one of IPv{family} already")
+        families.add(family)
 
 
 def _check_names(path: Path, domains: list[str]) -> None:

@@ -39,6 +39,13 @@ class Dns(Table, frozen=True):
         str,
         Meta(description="a JSON file that answers every question instead of the DNS: for demonstrations and tests"),
     ] = ""
+    trust_ad: Annotated[
+        Literal["loopback", "always", "never"],
+        Meta(
+            description="which resolvers are believed that they validated an answer (DNSSEC): those on this machine, "
+            "all, where nobody on the way to them could say so in their place, or none"
+        ),
+    ] = "loopback"
     client_names: Annotated[
         bool, Meta(description="look up the names of clients, for Received fields, logs and iprev (RFC 8601)")
     ] = True
@@ -243,6 +250,13 @@ class Submission(Table, frozen=True):
             "own; sender: the same, but authors in From may be others where Sender, which is added, has such an address"
         ),
     ] = "ours"
+    sender_for_others: Annotated[
+        bool,
+        Meta(
+            description="add a Sender field with an address of the login wherever From has none of its own, as a "
+            "mobile network does (RFC 4405 section 5.3): it is responsible for what it sends"
+        ),
+    ] = False
 
 
 class Dkim(Table, frozen=True):
@@ -425,6 +439,13 @@ class Relay(Table, frozen=True):
 
     default: Annotated[str, Meta(description='"mx", "smtp:HOST:PORT" or "smtps:HOST:PORT"')] = "mx"
     networks: Annotated[list[str], Meta(description="networks of clients that may send anywhere")] = []
+    source: Annotated[
+        list[str],
+        Meta(
+            description="our own IP addresses that connections to other hosts come from, one of each family; empty: "
+            "the system chooses"
+        ),
+    ] = []
     concurrency: Annotated[Count, Meta(description="connections to one next hop at once")] = 20
     rrvs_field: Annotated[
         list[str],
@@ -436,10 +457,18 @@ class Relay(Table, frozen=True):
     tls: Annotated[
         Literal["none", "may", "encrypt", "verify"] | None,
         Meta(
-            description="how connections to other hosts are protected: may uses STARTTLS where it is offered, encrypt "
-            "sends nothing without it, verify looks at the certificate too; left out: verify where we log in, else may"
+            description="how connections to other hosts are protected at least: may uses STARTTLS where it is offered, "
+            "encrypt sends nothing without it, verify looks at the certificate too; left out: verify where we log in, "
+            "else may"
         ),
     ] = None
+    dane: Annotated[
+        bool,
+        Meta(description="what TLSA records say of a host is insisted on, if a resolver validates them (RFC 7672)"),
+    ] = True
+    mta_sts: Annotated[
+        bool, Meta(description="what a domain's MTA-STS policy says of its hosts is insisted on (RFC 8461)")
+    ] = True
     authorities: Annotated[
         str, Meta(description="a file of the certificates of authorities that are believed; empty: the system's")
     ] = ""
@@ -465,8 +494,8 @@ class Forwarding(Table, frozen=True):
     addresses: Annotated[
         list[str],
         Meta(
-            description="the IP addresses that this server connects from, for predictions (least); empty: those that "
-            "the DNS has for hostname"
+            description="the IP addresses that other hosts see this server connect from, for predictions (least); "
+            "empty: relay.source, else those that the DNS has for hostname"
         ),
     ] = []
     seal: Annotated[
@@ -503,12 +532,15 @@ class Forwarding(Table, frozen=True):
 
 
 class TlsPolicy(Table, frozen=True):
-    """What is asked of the connections for some domains, in place of `relay.tls`."""
+    """What is asked of the connections for some domains, in place of `relay.tls` and of what they publish."""
 
     domains: Annotated[
         list[str], Meta(min_length=1, description="domains of recipients, or the host of a route smtp:HOST:PORT")
     ]
-    level: Annotated[Literal["none", "may", "encrypt", "verify"], Meta(description="as relay.tls")] = "verify"
+    level: Annotated[
+        Literal["none", "may", "encrypt", "verify", "dane"],
+        Meta(description="as relay.tls, whatever the domain publishes; dane: nothing goes without its TLSA records"),
+    ] = "verify"
     names: Annotated[
         list[str],
         Meta(

@@ -9,20 +9,22 @@ and no timer of its own; the owner looks at its `deadline` now and then.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from purport.delivery.content import Content
 from purport.delivery.failure import Judgement
+from purport.delivery.tls_policy import OPPORTUNISTIC, TlsPolicy
 from purport.delivery.valid_since import NO_EDIT, Edit, edit_for
-from purport.mail.address import Mailbox
+from purport.mail.address import NULL, Mailbox
 from purport.mail.header import header_ends
 from purport.mail.reply import Reply, reply
 from purport.mail.valid_since import without
-from purport.net.client_tls import Protection
+from purport.net.client_tls import Flaw, Protection, flaw_of
 from purport.net.listener import send_at_once
-from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described, problem_of
+from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import (
     BadReply,
@@ -44,6 +46,7 @@ from purport.smtp.extensions.eightbitmime import EXTENSION as EIGHTBITMIME
 from purport.smtp.extensions.limits import EXTENSION as LIMITS
 from purport.smtp.extensions.limits import NO_LIMITS
 from purport.smtp.extensions.limits import read as read_limits
+from purport.smtp.extensions.requiretls import NEEDS_REQUIRETLS
 from purport.smtp.extensions.rrvs import EXTENSION as RRVS
 from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.submitter import SUBMITTER
@@ -101,6 +104,7 @@ class Answer:
     reports: bool = False  # the host offers DSN: it reports what becomes of what it took (RFC 3461 section 5.2.1)
     keeps_time: bool = False  # the host offers DELIVERBY (RFC 2852)
     tls: str = ""  # version and cipher of the connection; empty: in clear
+    policy: str = ""  # what was asked of the connection, and by whom; empty: nothing, by nobody
 
 
 class Settle(Protocol):
@@ -200,12 +204,17 @@ class Connection(asyncio.Protocol):
         "_stalled",
         "_transport",
         "deadline",
+        "demanded",
         "domains",
+        "flaw",
         "host",
         "hosts",
+        "known",
         "label",
         "limits",
+        "local_address",
         "opened",
+        "policy",
         "tls",
         "transactions",
     )
@@ -220,7 +229,11 @@ class Connection(asyncio.Protocol):
         label: str,
         hosts: frozenset[str],
         protection: Protection | None = None,
+        policy: TlsPolicy = OPPORTUNISTIC,
+        demanded: str = "",
     ) -> None:
+        """`policy` is what is asked of the connection; `demanded` is an extension without which the host is of no use
+        (REQUIRETLS, or empty)."""
         self._loop = loop
         self._owner = owner
         self._session = session
@@ -231,6 +244,13 @@ class Connection(asyncio.Protocol):
         self.deadline = loop.time() + patience[Stage.GREETING]
         self.opened = False
         self.tls = ""  # version and cipher, once the connection is protected
+        self.flaw: Flaw | None = None  # what was wrong with its handshake
+        self.policy = policy
+        self.demanded = demanded
+        self.known = False  # whether the host proved who it is in another way: it logged in
+        self.local_address = ""
+        if policy.told:
+            session.hello_dialogue.append(f"T: asked for {policy.told}")
         self.transactions = 0
         self.limits = NO_LIMITS  # of the host, once it is opened
         self.domains: set[str] = set()  # of recipients, while the host limits them
@@ -255,6 +275,10 @@ class Connection(asyncio.Protocol):
         """Whether the host reports what becomes of what it took."""
         return DSN.keyword in self._session.offers
 
+    def offers(self, keyword: str) -> bool:
+        """Whether the host offers an extension."""
+        return keyword in self._session.offers
+
     def takes(self, job: Job) -> bool:
         """Whether the host takes what the job's message holds as it is."""
         offers = self._session.offers
@@ -273,6 +297,11 @@ class Connection(asyncio.Protocol):
     def keeps_time(self) -> bool:
         """Whether the host keeps the time that a message is to be delivered in."""
         return DELIVERBY.keyword in self._session.offers
+
+    @property
+    def protected(self) -> bool:
+        """Whether TLS protects it and the host proved to be the right one (RFC 8689 section 2)."""
+        return bool(self.tls) and (self.known or self.policy.proves)
 
     def room(self, recipients: Sequence[QueuedRecipient]) -> Sequence[QueuedRecipient]:
         """As many of a job's recipients as the next transaction may have (RFC 9422)."""
@@ -326,6 +355,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # uvloop's do not inherit from asyncio.Transport
         send_at_once(transport)
+        name = transport.get_extra_info("sockname")
+        self.local_address = str(name[0]) if isinstance(name, tuple) else ""
         if self._session.secure and self._protection is not None:
             self._begin_tls()
 
@@ -386,6 +417,10 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, BeginTls):
             self._begin_tls()
         elif isinstance(event, Ready):
+            if self.demanded and self.demanded not in self._session.offers:
+                self._session.quit()
+                self._owner.refused(self, Stage.PROTECTION, NEEDS_REQUIRETLS)
+                return
             self.opened = True
             self.limits = read_limits(self._session.offers.get(LIMITS.keyword))
             self._owner.opened(self)
@@ -423,17 +458,17 @@ class Connection(asyncio.Protocol):
         layer, protection = self._transport, self._protection
         assert isinstance(layer, TlsLayer)
         assert protection is not None
-        if error is None:
-            problem = protection.problem(layer.tls)
-        else:
-            problem = problem_of(error)
-        if problem:
-            self._abandon(reply(450, "4.7.5", f"TLS handshake with {self.label} failed: {problem}"), Stage.STARTTLS)
+        flaw = protection.check(layer.tls) if error is None else flaw_of(error)
+        if flaw is not None:
+            # A connection that was lost proves nothing about the host: it may be another the next time.
+            status = "4.7.5" if error is None or isinstance(error, ssl.SSLError) else "4.4.2"
+            self.flaw = flaw if status == "4.7.5" else None
+            self._abandon(reply(450, status, f"TLS handshake with {self.label} failed: {flaw.text}"), Stage.STARTTLS)
         if error is not None:  # the layer tells us no more
             self._transport = None
             self._owner.closed(self)
             return
-        if problem:
+        if flaw is not None:
             layer.close()
             return
         self.tls = " ".join(described(layer.tls))
@@ -457,6 +492,8 @@ class Connection(asyncio.Protocol):
             priority=message.priority,
             age=self._owner.now() - message.arrived_at,
             authenticated=self._session.authenticated,
+            protected=self.protected,
+            requires_tls=message.reverse_path is not NULL and not self._session.lmtp,
             utf8=needs_utf8(message, content),
             utf8_recipients=not all(recipient.forward_path.local_part.isascii() for recipient in job.recipients),
         )
@@ -548,6 +585,11 @@ class Connection(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def beginning(self) -> str:
+        """The dialogue before the first transaction, as far as its limit reaches."""
+        return "\n".join(self._session.hello_dialogue)[:TRANSCRIPT]
 
     def transcript(self, transaction: Transaction) -> str:
         """The dialogue from the greeting to the end of the transaction, as far as its limit reaches."""

@@ -40,8 +40,9 @@ def judge_host(reply: Reply, stage: Stage) -> Judgement:
     """What it means when the last host refused the connection, at `stage`, and nothing was asked of it yet."""
     if stage is Stage.GREETING and reply.code == 521:
         return Judgement.FAILED  # RFC 7504 section 3: this host accepts no mail under any circumstances
-    if stage is Stage.CONNECT and reply.permanent:
-        return Judgement.FAILED  # no host to connect to: no such domain, null MX, a loop
+    if stage in (Stage.CONNECT, Stage.PROTECTION) and reply.permanent:
+        # No host to connect to: no such domain, null MX, a loop; or none that may have the message (RFC 8689).
+        return Judgement.FAILED
     # 5yz at the greeting or to EHLO is about us or about the hour, not about a recipient: so it is not final.
     return Judgement.DEFERRED
 

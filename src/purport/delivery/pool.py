@@ -12,13 +12,14 @@ that of another gives a connection up for it, at the end of a transaction (RFC 6
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import secrets
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from purport.authentication.dkim.signer import Signer, no_signer
@@ -26,15 +27,21 @@ from purport.delivery.attempt import Answer, Connection, Job, Patience
 from purport.delivery.failure import Judgement, judge_host
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.delivery.settlement import convert, divided, settle_all, settle_transaction
-from purport.delivery.tls_policy import CLEAR, ENCRYPTED, NO_TLS_RULES, Level, TlsPolicy, TlsRules
+from purport.delivery.sts_cache import StsPolicies
+from purport.delivery.tls_choice import TlsChoice, Unprotected, protection_of
+from purport.delivery.tls_outcome import TlsOutcome
+from purport.delivery.tls_policy import NO_TLS_RULES, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
+from purport.mail.address import NULL
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
-from purport.net.client_tls import ClientContexts, Protection
+from purport.net.client_tls import ClientContexts, Flaw
 from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
-from purport.smtp.client import ClientSession, Stage, Transaction
+from purport.smtp.client import TLS_NOT_OFFERED, ClientSession, Stage, Transaction
 from purport.smtp.extension import Extension
+from purport.smtp.extensions.requiretls import KEYWORD as REQUIRETLS
+from purport.smtp.extensions.requiretls import Demand, demand_of
 from purport.smtp.sasl.credentials import Credentials
 from purport.smtp.sasl.login import ClientLogin
 
@@ -65,30 +72,58 @@ class PoolSettings:
     port: int = SMTP_PORT  # where the hosts of MX records listen
     # Domains whose servers obey Require-Recipient-Valid-Since (RFC 7293 section 6.1): A-labels, lower case.
     field_domains: frozenset[str] = frozenset()
+    sources: tuple[str, ...] = ()  # our own addresses that connections come from, one of each family; else the system's
+
+    def source(self, address: str) -> tuple[str, int] | None:
+        """Where a connection to an address comes from; None: the system chooses."""
+        return next(((one, 0) for one in self.sources if (":" in one) == (":" in address)), None)
 
 
 class Refused(Exception):
-    """No host of a next hop could be used; what the last one said, or why there was none to ask."""
+    """No host of a next hop could be used; what the last one said, or why there was none to ask. `flaw` is that of a
+    handshake, `policy` what was asked of the connection, `transcript` the dialogue as far as it got."""
 
-    def __init__(self, stage: Stage, given: Reply, host: str) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        given: Reply,
+        host: str,
+        *,
+        flaw: Flaw | None = None,
+        policy: str = "",
+        transcript: str = "",
+    ) -> None:
         super().__init__(str(given))
         self.stage = stage
         self.reply = given
         self.host = host
+        self.flaw = flaw
+        self.policy = policy
+        self.transcript = transcript
 
     @property
     def answer(self) -> Answer:
         """What recipients are told that were on their way there."""
-        return Answer(self.reply, self.host, local=self.stage in (Stage.CONNECT, Stage.STARTTLS))
+        local = self.stage in (Stage.CONNECT, Stage.PROTECTION, Stage.STARTTLS)
+        return Answer(self.reply, self.host, self.transcript, local, policy=self.policy)
+
+    @property
+    def needs_encryption(self) -> bool:
+        """Whether the host has no TLS for us, or none that proves who it is."""
+        if self.stage is not Stage.STARTTLS:
+            return False
+        return self.flaw is not None or self.reply == TLS_NOT_OFFERED or self.reply.permanent
 
 
 @final
 class Destination:
-    """A next hop: the jobs that wait for it and the connections to it."""
+    """A next hop: the jobs that wait for it and the connections to it. Messages that ask for another protection than
+    all others are on their way to a destination of their own."""
 
     __slots__ = (
         "connections",
         "dead_until",
+        "demand",
         "failures",
         "forget_at",
         "idle",
@@ -99,8 +134,9 @@ class Destination:
         "quiet_until",
     )
 
-    def __init__(self, next_hop: str) -> None:
+    def __init__(self, next_hop: str, demand: Demand = Demand.NOTHING) -> None:
         self.next_hop = next_hop
+        self.demand = demand
         self.queue: deque[Job] = deque()
         self.connections: set[Connection] = set()
         self.idle: dict[Connection, None] = {}  # in the order they became idle
@@ -110,6 +146,11 @@ class Destination:
         self.dead_until = 0.0  # nothing is tried before
         self.forget_at = 0.0  # when the failures are
         self.last_refusal: Refused | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return key_of(self.next_hop, self.demand)
 
     def append(self, job: Job) -> None:
         """A job behind all of its rank."""
@@ -154,6 +195,9 @@ class Pool:
         credentials: Mapping[str, Credentials] | None = None,
         tls: TlsRules = NO_TLS_RULES,
         contexts: ClientContexts | None = None,
+        dane: bool = False,
+        sts: StsPolicies | None = None,
+        report_tls: Callable[[TlsOutcome], None] = lambda _: None,
         shuffle: Callable[[list[str]], None] = random.shuffle,
         clock: Callable[[], float] = time.time,
         signer: Callable[[], Signer] = no_signer,
@@ -167,7 +211,8 @@ class Pool:
         self._connect_patience = patience.connect
         self._patience = patience.by_stage()
         self._credentials = credentials or {}  # of next hops where we log in
-        self._tls = tls
+        self._choice = TlsChoice(tls, resolver, dane=dane, sts=sts)
+        self._report_tls = report_tls  # hears what became of every connection to a host of MX records
         self._contexts = contexts or ClientContexts()
         self._shuffle = shuffle
         self.now = clock  # seconds since 1970
@@ -190,13 +235,21 @@ class Pool:
 
     def deliver(self, job: Job) -> None:
         """Take a job; its recipients are settled in time, whatever happens."""
-        destination = self._destinations.get(job.next_hop)
+        parameters = job.message.parameters
+        demand = demand_of(parameters) if parameters.items and not job.next_hop.startswith("lmtp:") else Demand.NOTHING
+        self._deliver(job, demand)
+
+    def _deliver(self, job: Job, demand: Demand) -> None:
+        key = key_of(job.next_hop, demand)
+        destination = self._destinations.get(key)
         if destination is None:
-            destination = self._destinations[job.next_hop] = Destination(job.next_hop)
+            destination = self._destinations[key] = Destination(job.next_hop, demand)
         refusal = destination.last_refusal
         if refusal is not None and self._loop.time() < destination.dead_until:
             given = reply(450, refusal.reply.status, f"Delivery temporarily suspended: {refusal.reply}")
-            settle_all(job, Judgement.DEFERRED, Answer(given, refusal.host, "", local=True))
+            settle_all(
+                job, Judgement.DEFERRED, Answer(given, refusal.host, refusal.transcript, True, policy=refusal.policy)
+            )
             return
         priority = job.message.priority
         if priority:
@@ -265,7 +318,10 @@ class Pool:
         """The server is not."""
         greeted = self._greeted.pop(connection, None)
         if greeted is not None and not greeted.done():
-            greeted.set_exception(Refused(stage, given, connection.label))
+            told, beginning = connection.policy.told, connection.beginning
+            greeted.set_exception(
+                Refused(stage, given, connection.label, flaw=connection.flaw, policy=told, transcript=beginning)
+            )
 
     def next_job(self, connection: Connection) -> Job | None:
         """The first job that this connection's host was not tried for."""
@@ -307,7 +363,7 @@ class Pool:
         async with self._one_conversion:  # the whole message is in memory meanwhile
             converted = await convert(job, host, self._signer(), self.now())
         if converted and not self._closing:
-            destination = self._destinations.setdefault(destination.next_hop, destination)
+            destination = self._destinations.setdefault(destination.key, destination)
             destination.append(job)
             self._serve(destination)
 
@@ -360,7 +416,7 @@ class Pool:
         if queue and not self._closing:
             self._open_missing(destination)
         elif destination.forgettable:
-            self._destinations.pop(destination.next_hop, None)
+            self._destinations.pop(destination.key, None)
 
     def _open_missing(self, destination: Destination) -> None:
         settings = self._settings
@@ -427,27 +483,43 @@ class Pool:
             raise Refused(Stage.CONNECT, unroutable.reply, "") from None
         hosts = frozenset(target.host for target in found)
         candidates = [(target, address) for target in found if target.host not in tried for address in target.addresses]
-        refusal: Refused | None = None
-        for target, address in candidates[: self._settings.addresses]:
-            policy = self._tls_policy(destination.next_hop, target)
+        refusals: dict[str, Refused] = {}  # of each host that was tried
+        policies: dict[Target, TlsPolicy | None] = {}  # None: the host is not to be used
+        left = self._settings.addresses
+        for target, address in candidates:
             try:
+                if target not in policies:
+                    policies[target] = None
+                    policies[target] = await self._policy(destination, target)
+                policy = policies[target]
+                if policy is None:
+                    continue
+                left -= 1
                 await self._connect_somehow(destination, target, address, hosts, policy)
                 return
             except Refused as refused:
-                if refusal is None or is_told(refused, refusal):
-                    refusal = refused
-        raise refusal or Refused(Stage.CONNECT, NO_OTHER_HOST, "")
+                told = without_encryption(refused) if destination.demand is Demand.REQUIRE_TLS else refused
+                before = refusals.get(target.host)
+                refusals[target.host] = told if before is None else of_one_host(told, before)
+                if not left:
+                    break
+        if not refusals:
+            raise Refused(Stage.CONNECT, NO_OTHER_HOST, "")
+        raise functools.reduce(lambda before, told: told if is_told(told, before) else before, refusals.values())
 
     async def _connect_somehow(
         self, destination: Destination, target: Target, address: str, hosts: frozenset[str], policy: TlsPolicy
     ) -> None:
-        """A connection to one address; in clear where TLS was only an offer and did not come about. Raises Refused."""
-        try:
-            await self._connect_to(destination, target, address, hosts, policy)
-        except Refused as refused:
-            if refused.stage is not Stage.STARTTLS or policy.level is not Level.MAY:
-                raise
-            await self._connect_to(destination, target, address, hosts, CLEAR)
+        """A connection to one address; with less protection where the policy is content with that, as far as in clear.
+        Raises Refused."""
+        while True:
+            try:
+                await self._connect_to(destination, target, address, hosts, policy)
+                return
+            except Refused as refused:
+                if refused.stage is not Stage.STARTTLS or policy.fallback is None:
+                    raise
+                policy = policy.fallback
 
     async def _connect_to(
         self, destination: Destination, target: Target, address: str, hosts: frozenset[str], policy: TlsPolicy
@@ -458,12 +530,15 @@ class Pool:
             self._extensions,
             self._login(destination.next_hop),
             starttls=policy.level is not Level.NONE,
-            tls_required=policy.level >= Level.ENCRYPT,
+            tls_required=policy.required,
             secure=target.tls_first,
             lmtp=target.lmtp,
         )
-        protection = self._protection(policy, target, address)
-        connection = Connection(self._loop, self, session, self._patience, target.host, label, hosts, protection)
+        protection = protection_of(self._contexts, policy, target, address, self.now)
+        demanded = REQUIRETLS if destination.demand is Demand.REQUIRE_TLS else ""
+        connection = Connection(
+            self._loop, self, session, self._patience, target.host, label, hosts, protection, policy, demanded
+        )
         greeted = self._greeted[connection] = self._loop.create_future()
         self._where[connection] = destination
         try:
@@ -471,11 +546,13 @@ class Pool:
                 if target.socket:
                     await self._loop.create_unix_connection(lambda: connection, target.socket)
                 else:
-                    await self._loop.create_connection(lambda: connection, address, target.port)
+                    source = self._settings.source(address)
+                    await self._loop.create_connection(lambda: connection, address, target.port, local_addr=source)
         except OSError as error:  # TimeoutError is one
             self._forget(connection)
             problem = error.strerror or "timed out"
-            raise Refused(Stage.CONNECT, reply(450, "4.4.1", f"connect to {label}: {problem}"), label) from None
+            given = reply(450, "4.4.1", f"connect to {label}: {problem}")
+            raise Refused(Stage.CONNECT, given, label, policy=policy.told) from None
         except asyncio.CancelledError:
             self._forget(connection)
             raise
@@ -485,23 +562,37 @@ class Pool:
         except asyncio.CancelledError:
             connection.fail("ended: this server stops")
             raise
+        except Refused as refused:
+            self._tell(target, address, connection, refused)
+            raise
+        self._tell(target, address, connection, None)
 
-    def _tls_policy(self, next_hop: str, target: Target) -> TlsPolicy:
-        credentials = self._credentials.get(next_hop)
+    async def _policy(self, destination: Destination, target: Target) -> TlsPolicy:
+        """What is asked of a connection to a host. Raises Refused where it cannot come about."""
+        credentials = self._credentials.get(destination.next_hop)
         secret = credentials is not None and not credentials.without_tls
-        if target.socket:  # of this machine: there is nobody between
-            return CLEAR
-        policy = self._tls.policy(next_hop, target.host, secret=secret)
-        return ENCRYPTED if target.tls_first and policy.level < Level.ENCRYPT else policy
+        try:
+            return await self._choice.policy(destination.next_hop, target, destination.demand, secret=secret)
+        except Unprotected as unprotected:
+            if unprotected.outcome is not None:
+                self._report_tls(unprotected.outcome)
+            raise Refused(Stage.PROTECTION, unprotected.reply, target.host) from None
 
-    def _protection(self, policy: TlsPolicy, target: Target, address: str) -> Protection | None:
-        """How TLS is begun with a host, where it may be."""
-        if policy.level is Level.NONE:
-            return None
-        host = address if target.host.startswith("ipv6:") else target.host
-        if policy.level is Level.VERIFY:
-            return self._contexts.verifying(host, policy.names)
-        return self._contexts.trusting(host)
+    def _tell(self, target: Target, address: str, connection: Connection, refused: Refused | None) -> None:
+        """Report what became of a connection, if it got as far as TLS."""
+        outcome = connection.policy.outcome
+        if outcome is None or not (refused is None or refused.stage in (Stage.STARTTLS, Stage.PROTECTION)):
+            return
+        result, reason = outcome.result, outcome.reason
+        if refused is not None and refused.stage is Stage.STARTTLS:
+            result = "validation-failure" if refused.flaw is None else refused.flaw.result
+            reason = str(refused.reply) if refused.flaw is None else refused.flaw.text
+        if not connection.tls and (refused is None or refused.reply == TLS_NOT_OFFERED):
+            result, reason = "starttls-not-supported", ""
+        local = connection.local_address
+        self._report_tls(
+            replace(outcome, result=result, host=target.host, address=address, local_address=local, reason=reason)
+        )
 
     def _login(self, next_hop: str) -> ClientLogin | None:
         """How to log in there, where we do."""
@@ -535,7 +626,12 @@ class Pool:
                 destination.dead_until = destination.forget_at
         destination.quiet_until = 0.0
         while queue:
-            settle_all(queue.popleft(), judgement, refusal.answer)
+            job = queue.popleft()
+            reports = destination.demand is Demand.REQUIRE_TLS and job.message.reverse_path is NULL
+            if reports and judgement is Judgement.FAILED and refusal.stage is Stage.PROTECTION:
+                self._deliver(job, Demand.NOTHING)  # RFC 8689 section 5: better without it than not at all
+            else:
+                settle_all(job, judgement, refusal.answer)
 
     # Time
 
@@ -567,9 +663,34 @@ def first_unfit(queue: deque[Job], connection: Connection) -> Job | None:
     return None
 
 
+def key_of(next_hop: str, demand: Demand) -> str:
+    """What a destination is found by."""
+    return next_hop if demand is Demand.NOTHING else f"{next_hop} {demand.value}"
+
+
+def without_encryption(refused: Refused) -> Refused:
+    """What it means that a host refused the connection which a message with REQUIRETLS needs (RFC 8689 section 4.2.1):
+    where it has no protection that will do, another attempt would not find it either."""
+    if not refused.needs_encryption:
+        return refused
+    given = reply(550, "5.7.10", f"Encryption needed: {refused.reply.text[0]}")
+    return Refused(
+        Stage.PROTECTION, given, refused.host, flaw=refused.flaw, policy=refused.policy, transcript=refused.transcript
+    )
+
+
 def rank_of(waiting: Job | Destination) -> float:
     """The rank of a job, or of a destination's next one."""
     return waiting.rank
+
+
+def of_one_host(refused: Refused, before: Refused) -> Refused:
+    """What is told of a host after two of its addresses refused. One that was there and cannot have the message speaks
+    for those that were not there: many a host has an IPv6 address that nobody reaches."""
+    for one, other in ((refused, before), (before, refused)):
+        if one.stage is Stage.PROTECTION and one.reply.permanent and other.stage is Stage.CONNECT:
+            return one
+    return refused if is_told(refused, before) else before
 
 
 def is_told(refused: Refused, before: Refused) -> bool:

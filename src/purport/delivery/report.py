@@ -15,12 +15,13 @@ from purport.delivery.deadline import deadline_of
 from purport.delivery.route import Routes
 from purport.mail.address import NULL, Mailbox
 from purport.mail.dsn import HEADER_LIMIT, KIND_OF, Action, Fate, Kind, Original, mailer_daemon, report
-from purport.mail.envelope import NO_PARAMETERS
+from purport.mail.envelope import Parameters
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.dsn import ENVID, NOTIFY, ORCPT, RET, Notify, wants
 from purport.smtp.extensions.futurerelease import request as hold_request
+from purport.smtp.extensions.requiretls import REQUIRED, requires_tls
 from purport.smtp.extensions.smtputf8 import INTERNATIONAL, is_international
 
 EXPANDED: Final = "2.0.0"
@@ -92,7 +93,9 @@ class Reporter:
         report_id = self.new_id()
         parameters = message.parameters
         # RFC 3461 section 6.2: the whole message is for reports of failure alone.
-        whole = whole_message(message) if kind is Kind.FAILURE and parameters.get(RET) == "FULL" else None
+        protected = requires_tls(parameters)  # RFC 8689 section 5: then only the header goes back
+        returned = kind is Kind.FAILURE and parameters.get(RET) == "FULL" and not protected
+        whole = whole_message(message) if returned else None
         deadline = deadline_of(message)
         original = Original(
             message.queue_id,
@@ -108,11 +111,12 @@ class Reporter:
         octets = report(hostname=self.hostname, report_id=report_id, now=now, original=original, fates=fates)
         spool = self.store.spool()
         spool.write(octets)
+        items = () if reverse_path.local_part.isascii() else INTERNATIONAL.items
         return QueuedMessage(
             report_id,
             now,
             NULL,
-            NO_PARAMETERS if reverse_path.local_part.isascii() else INTERNATIONAL,
+            Parameters((*items, *REQUIRED.items)) if protected else Parameters(items),
             # Of our own domain: they make a report a receipt that can be shown to others (RFC 6376).
             signatures(self.signer(), mailer_daemon(self.hostname), octets, now),
             self.store.body(spool),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from purport.dns.lookup import Evaluation, Question, Status
-from purport.dns.mx import MailHost, NoMailHosts, Shuffle, mail_hosts
+from purport.dns.mx import MailHosts, NoMailHosts, Shuffle, mail_hosts, security
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
 from purport.queue.store import ON_DEMAND
@@ -63,6 +63,12 @@ class Target:
     tls_first: bool = False  # TLS is spoken from the first octet (RFC 8314)
     lmtp: bool = False  # LMTP is spoken (RFC 2033)
     socket: str = ""  # the path of a socket on this machine, in place of an address
+    secure: bool = False  # the addresses were validated (RFC 4033)
+    alias: str = ""  # the name that they belong to, where that of the host stands for another
+    vouched: bool = (
+        False  # nobody could put another host in its place: its name is settings', the domain's, or validated
+    )
+    domains: tuple[str, ...] = ()  # whose mail it takes, where MX records say so: the domain, and what that stands for
 
 
 def on_demand(domain: str) -> str:
@@ -113,25 +119,37 @@ def targets(
     only those preferred to us are tried (RFC 5321 section 5.1).
     """
     if next_hop.startswith("mx:"):
-        hosts = yield from _by_mx(next_hop.removeprefix("mx:"), ourselves, shuffle)
-        return tuple([Target(host.name, host.addresses, port) for host in hosts])
+        domain = next_hop.removeprefix("mx:")
+        found = yield from _by_mx(domain, ourselves, shuffle)
+        vouched = found.secure or found.implicit
+        domains = (domain, found.alias) if found.secure and found.alias else (domain,)
+        return tuple(
+            [
+                Target(host.name, host.addresses, port, False, False, "", host.secure, host.alias, vouched, domains)
+                for host in found.hosts
+            ]
+        )
     if (place := SOCKET.fullmatch(next_hop)) is not None:
         return (Target("localhost", ("",), 0, lmtp=True, socket=place[1]),)
-    found = FIXED.fullmatch(next_hop)
-    if found is None:
+    fixed = FIXED.fullmatch(next_hop)
+    if fixed is None:
         raise Unroutable(reply(450, "4.3.5", f"No such route: {next_hop}"))
-    host = found["host"].strip("[]").lower()
-    addresses = _known_addresses(host) or (yield from _addresses(host))
-    return (Target(host, addresses, int(found["port"]), found["scheme"] == "smtps", found["scheme"] == "lmtp"),)
+    host = fixed["host"].strip("[]").lower()
+    scheme, port = fixed["scheme"], int(fixed["port"])
+    addresses = _known_addresses(host)
+    secure, alias = False, ""
+    if not addresses:
+        addresses, secure, alias = yield from _addresses(host)
+    return (Target(host, addresses, port, scheme == "smtps", scheme == "lmtp", "", secure, alias, vouched=True),)
 
 
-def _by_mx(domain: str, ourselves: frozenset[str], shuffle: Shuffle | None) -> Evaluation[tuple[MailHost, ...]]:
+def _by_mx(domain: str, ourselves: frozenset[str], shuffle: Shuffle | None) -> Evaluation[MailHosts]:
     if domain in ourselves or domain == "localhost":
         raise Unroutable(reply(554, "5.4.6", f"Mail for {domain} loops back to this host"))
     found = yield from mail_hosts(domain, shuffle, ourselves)
     if isinstance(found, NoMailHosts):
         raise Unroutable(found.reply)
-    return found.hosts
+    return found
 
 
 def _known_addresses(host: str) -> tuple[str, ...]:
@@ -144,8 +162,9 @@ def _known_addresses(host: str) -> tuple[str, ...]:
         return ()
 
 
-def _addresses(host: str) -> Evaluation[tuple[str, ...]]:
-    """The addresses of a host that the settings name: what is wrong with it is wrong here, so it is never final."""
+def _addresses(host: str) -> Evaluation[tuple[tuple[str, ...], bool, str]]:
+    """The addresses of a host that the settings name, whether they were validated, and the name that they belong to
+    where it is another. What is wrong with such a host is wrong here, so it is never final."""
     answers = yield (Question(host, "AAAA"), Question(host, "A"))
     addresses = [address for answer in answers if answer.status is Status.FOUND for address in answer.records]
     if not addresses:
@@ -155,4 +174,4 @@ def _addresses(host: str) -> Evaluation[tuple[str, ...]]:
             if failed
             else reply(450, "4.4.4", f"Host {host} has no address")
         )
-    return tuple(addresses)
+    return tuple(addresses), *security(answers)

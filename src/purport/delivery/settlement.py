@@ -50,12 +50,14 @@ def settle_transaction(
                 reports=connection.reports,
                 keeps_time=connection.keeps_time,
                 tls=connection.tls,
+                policy=connection.policy.told,
             )
             job.settle(recipient, judgement, taken)
             continue
         if transcript is None:
             transcript = connection.transcript(transaction)
-        answer = Answer(given, connection.label, transcript, local, tls=connection.tls)
+        policy = connection.policy.told
+        answer = Answer(given, connection.label, transcript, local, tls=connection.tls, policy=policy)
         if judgement is Judgement.NEXT_HOST:
             job.held[recipient.number] = answer
             again.append(recipient)

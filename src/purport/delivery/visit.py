@@ -102,6 +102,7 @@ class Visit:
             self._loop, self, session, visits.patience, visitor.label, visitor.label, frozenset((visitor.label,))
         )
         self._connection.tls = visitor.tls
+        self._connection.known = True
         self._queue: deque[Job] = deque()
         self._last: str | None = None  # queue id of the youngest message that was looked at
         self._working: set[asyncio.Task[None]] = set()  # at what has to be there before the next job

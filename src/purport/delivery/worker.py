@@ -356,6 +356,7 @@ class Deliverer:
             answer.host,
             transcript=answer.transcript,
             tls=answer.tls,
+            policy=answer.policy,
         )
         if judgement is Judgement.DEFERRED:
             on_demand = is_on_demand(recipient.next_hop)

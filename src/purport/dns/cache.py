@@ -7,6 +7,7 @@ cannot drive out what is in use all the time.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from purport.dns.lookup import Answer, Question
@@ -54,12 +55,12 @@ class Cache:
         answer = kept.answer
         if answer.ttl == int(left):
             return answer
-        answer = kept.answer = Answer(answer.status, answer.records, int(left))
+        answer = kept.answer = replace(answer, ttl=int(left))
         return answer
 
     def put(self, question: Question, answer: Answer, now: float) -> None:
         """Keep the answer until its TTL is over. One that is too large for the cache is not kept."""
-        octets = OVERHEAD + len(question.name) + sum(map(len, answer.records))
+        octets = OVERHEAD + len(question.name) + len(answer.alias) + sum(map(len, answer.records))
         if answer.ttl <= 0 or octets > self._octets:
             return
         key = question.name, question.type

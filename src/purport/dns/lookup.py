@@ -28,7 +28,8 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A name (lower case, A-labels, no trailing dot) and a record type (`TXT`, `A`, `AAAA`, `MX`, `PTR`)."""
+    """A name (lower case, A-labels, no trailing dot) and a record type (`TXT`, `A`, `AAAA`, `MX`, `PTR`, `TLSA`,
+    `CNAME`)."""
 
     name: str
     type: str
@@ -39,12 +40,18 @@ class Answer:
     """The records of one type, as text, with the seconds they may be kept.
 
     TXT: the strings joined, one character per octet (latin-1). A, AAAA: the address. MX: `10 mx.example.com`
-    (`0 .` for the null MX, RFC 7505). PTR: the name. Names are lower case without a trailing dot.
+    (`0 .` for the null MX, RFC 7505). PTR, CNAME: the name. TLSA: `3 1 1 0D6F...`, hexadecimal in lower case and in one
+    piece. Names are lower case without a trailing dot.
+
+    `secure`: signatures were validated for all of it, for each alias on the way and for what is said not to exist too
+    (RFC 4033 section 5). `alias` is the name at the end of the aliases, where there were any.
     """
 
     status: Status
     records: tuple[str, ...] = ()
     ttl: int = 0
+    secure: bool = False
+    alias: str = ""
 
 
 Evaluation = Generator[tuple[Question, ...], tuple[Answer, ...], T]

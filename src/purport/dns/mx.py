@@ -8,7 +8,7 @@ nomail.example.       MX  0 .
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain, groupby, zip_longest
@@ -27,19 +27,25 @@ Shuffle = Callable[[list[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class MailHost:
-    """A host, its preference (lower is tried first) and its addresses in the order they are to be tried."""
+    """A host, its preference (lower is tried first) and its addresses in the order they are to be tried. `secure`: they
+    were validated; `alias` is the name that they belong to, where that of the host stands for another."""
 
     name: str
     preference: int
     addresses: tuple[str, ...]
+    secure: bool = False
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MailHosts:
-    """Where the mail of a domain goes: never empty, no host without an address."""
+    """Where the mail of a domain goes: never empty, no host without an address. `secure`: what the DNS says of its MX
+    records was validated; `alias` is the domain that it stands for, where it does."""
 
     hosts: tuple[MailHost, ...]
     implicit: bool = False  # the domain has no MX record and stands for itself
+    secure: bool = False
+    alias: str = ""
 
 
 class Reason(Enum):
@@ -78,7 +84,7 @@ def mail_hosts(
             return NoMailHosts(Reason.NO_SUCH_DOMAIN, reply(550, "5.1.2", f"Domain {domain} does not exist"))
         case Status.EMPTY:
             # RFC 5321 section 5.1: the domain itself is its implicit MX, with preference 0.
-            return (yield from _with_addresses(domain, [(0, domain)], implicit=True))
+            return (yield from _with_addresses(domain, [(0, domain)], answer, implicit=True))
     exchangers = _exchangers(answer)
     if not exchangers:
         # RFC 7505 section 4.1, and the code of RFC 7504 section 4.
@@ -86,7 +92,7 @@ def mail_hosts(
     preferred = _before_us(_in_order(exchangers, shuffle), ourselves)
     if not preferred:
         return NoMailHosts(Reason.OURSELVES, reply(554, "5.4.6", f"Mail for {domain} loops back to this host"))
-    return (yield from _with_addresses(domain, preferred[:HOSTS], implicit=False))
+    return (yield from _with_addresses(domain, preferred[:HOSTS], answer, implicit=False))
 
 
 def _literal(domain: str) -> MailHosts | NoMailHosts:
@@ -122,7 +128,7 @@ def _before_us(ordered: list[tuple[int, str]], ourselves: Container[str]) -> lis
 
 
 def _with_addresses(
-    domain: str, exchangers: Sequence[tuple[int, str]], *, implicit: bool
+    domain: str, exchangers: Sequence[tuple[int, str]], given: Answer, *, implicit: bool
 ) -> Evaluation[MailHosts | NoMailHosts]:
     names = list(dict.fromkeys(host for _, host in exchangers))
     answers = yield tuple([Question(name, kind) for name in names for kind in ("AAAA", "A")])
@@ -130,12 +136,13 @@ def _with_addresses(
     hosts: list[MailHost] = []
     room = ADDRESSES
     for preference, name in exchangers:
-        addresses = _interleaved(*by_name.pop(name, ()))[:room]
+        families = by_name.pop(name, ())
+        addresses = _interleaved(*families)[:room]
         room -= len(addresses)
         if addresses:
-            hosts.append(MailHost(name, preference, addresses))
+            hosts.append(MailHost(name, preference, addresses, *security(families)))
     if hosts:
-        return MailHosts(tuple(hosts), implicit)
+        return MailHosts(tuple(hosts), implicit, given.secure, given.alias)
     if any(answer.status is Status.FAILED for answer in answers):
         return _failed(domain)
     return NoMailHosts(Reason.NO_ADDRESS, reply(550, "5.4.4", f"No host for {domain} has an address"))
@@ -146,6 +153,13 @@ def _interleaved(*families: Answer) -> tuple[str, ...]:
     attempts wait for a timeout, every second attempt still can."""
     turns = zip_longest(*(answer.records for answer in families if answer.status is Status.FOUND))
     return tuple([address for address in chain.from_iterable(turns) if address is not None])
+
+
+def security(families: Iterable[Answer]) -> tuple[bool, str]:
+    """Whether the addresses that were found are validated, all of them, and the name that they belong to where it is
+    another than that which was asked for."""
+    found = [answer for answer in families if answer.status is Status.FOUND]
+    return bool(found) and all(answer.secure for answer in found), next((one.alias for one in found if one.alias), "")
 
 
 def _failed(domain: str) -> NoMailHosts:

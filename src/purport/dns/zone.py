@@ -3,15 +3,19 @@
     {"example.com": [{"TXT": "v=spf1 mx -all"}, {"MX": [10, "mx.example.com"]}],
      "mx.example.com": [{"A": "192.0.2.1"}, {"AAAA": "TIMEOUT"}],
      "www.example.com": [{"CNAME": "mx.example.com"}],
-     "slow.example.com": ["TIMEOUT"]}
+     "slow.example.com": ["TIMEOUT"],
+     "signed.example.com": ["SIGNED", {"MX": [10, "mx.example.com"]}],
+     "_25._tcp.mx.example.com": ["SIGNED", {"TLSA": "3 1 1 0d6fce3320315023ff499a3f3de1c362c79f8380"}]}
 
 A name that is not listed does not exist. Records of the withdrawn type SPF stand as TXT where a name has no TXT of
-its own (`{"TXT": "NONE"}` says that it has none on purpose).
+its own (`{"TXT": "NONE"}` says that it has none on purpose). What is said of a name with the word SIGNED counts as
+validated by DNSSEC, and so does what is found behind an alias where each name on the way has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -23,7 +27,8 @@ ZoneData = Mapping[str, Sequence[Record]]
 
 TTL: Final = 3600  # seconds; a zone in memory does not change, so any length is true
 ALIASES: Final = 10  # CNAMEs followed for one question; longer chains are loops in all likelihood
-TYPES: Final = frozenset({"A", "AAAA", "CNAME", "MX", "PTR", "SPF", "TXT"})
+TYPES: Final = frozenset({"A", "AAAA", "CNAME", "MX", "PTR", "SPF", "TLSA", "TXT"})
+SIGNED: Final = "SIGNED"
 MISSING: Final = Answer(Status.MISSING, ttl=TTL)
 EMPTY: Final = Answer(Status.EMPTY, ttl=TTL)
 WORDS: Final = {"TIMEOUT": UNANSWERED, "SERVFAIL": UNANSWERED, "NXDOMAIN": MISSING}
@@ -53,21 +58,26 @@ class StaticResolver:
         return self.cached(question)
 
     def _other(self, name: str, kind: str) -> Answer:
+        first, secure = name, True
         for _ in range(ALIASES):
             alias = self._answers.get((name, "CNAME"))
             if alias is None or kind == "CNAME":
-                return self._others.get(name, MISSING)
+                return _behind(self._others.get(name, MISSING), first, name, secure)
             if not alias.records:
                 return alias
+            secure = secure and alias.secure
             name = alias.records[0]
             if (name, kind) in self._answers:
-                return self._answers[name, kind]
+                return _behind(self._answers[name, kind], first, name, secure)
         return UNANSWERED
 
     def _add(self, name: str, records: Sequence[Record]) -> None:
         found: dict[str, list[str]] = {}
-        self._others[name] = EMPTY
+        secure = SIGNED in records
+        self._others[name] = replace(EMPTY, secure=secure)
         for record in records:
+            if record == SIGNED:
+                continue
             if isinstance(record, str):
                 self._others[name] = _word(name, record)
                 continue
@@ -81,7 +91,7 @@ class StaticResolver:
             found["TXT"] = policies
         for kind, texts in found.items():
             if texts:
-                self._answers.setdefault((name, kind), Answer(Status.FOUND, tuple(texts), TTL))
+                self._answers.setdefault((name, kind), Answer(Status.FOUND, tuple(texts), TTL, secure))
 
 
 def read_zone(octets: bytes) -> StaticResolver:
@@ -92,13 +102,20 @@ def read_zone(octets: bytes) -> StaticResolver:
         raise ValueError(f"not a zone: {error}") from error
 
 
+def _behind(answer: Answer, first: str, last: str, secure: bool) -> Answer:
+    """What a question for the name `first` is answered with that led to `last`; `secure`: every alias between is."""
+    if first == last or answer.status is Status.FAILED:
+        return answer
+    return replace(answer, secure=answer.secure and secure, alias=last)
+
+
 def _canonical(name: str) -> str:
     return name.rstrip(".").lower()
 
 
 def _word(name: str, word: str) -> Answer:
     if word not in WORDS:
-        raise ValueError(f"{name}: {word!r} is no record; known words: {', '.join(WORDS)}")
+        raise ValueError(f"{name}: {word!r} is no record; known words: {', '.join(WORDS)}, {SIGNED}")
     return WORDS[word]
 
 
@@ -125,4 +142,7 @@ def _text(name: str, kind: str, value: object) -> list[str]:
     if kind in ("TXT", "SPF"):
         # The text of a zone file is UTF-8; an answer has one character per octet.
         return [] if value == "NONE" else [value.encode().decode("latin-1")]
+    if kind == "TLSA":
+        words = value.lower().split()
+        return [" ".join((*words[:3], "".join(words[3:])))]
     return [_canonical(value)]

@@ -14,7 +14,9 @@ from purport.ledger.dmarc import RecordedDmarc
 from purport.ledger.read import Entry
 from purport.ledger.record import Check, Record, RecordedPra, encode
 from purport.ledger.replay import decide_again, result_again
+from purport.mail.envelope import Parameters
 from purport.mail.text import safe
+from purport.smtp.extensions.requiretls import requires_tls
 
 MARKS: Final = {"pass": "ok", "refuse": "NO", "defer": "later", "tag": "noted", "skip": "-"}
 COLOURS: Final = {"accept": "32", "reject": "31", "defer": "33", "abandoned": "2"}  # ECMA-48 SGR
@@ -38,6 +40,7 @@ ADVICE: Final = {
     "relaying": "Either the recipient is misspelt, or its domain or mailbox is missing in this server's settings, or "
     "the client's network is missing in [relay] networks.",
     "mail-data": "The client broke the rules of SMTP while it sent the message; its software must be mended.",
+    "header": "The header of the message is longer than anybody's: the client must send less of it.",
     "storage": "The disk of this server could not take the message. The client will try again.",
     "forwarding-dmarc": "The author's domain disowns the message, so it is not passed on in our name. Its owner must "
     "sign the mail or name the client in its SPF record; [forwarding] dmarc_fail says which mail is refused so.",
@@ -83,6 +86,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     if client.login is not None:
         yield f"  login      {client.login.name} ({client.login.mechanism})"
     yield f"  mail from  <{record.reverse_path}>"
+    if requires_tls(Parameters.from_octets(record.parameters.encode("ascii", "replace"))):
+        yield "  asks for   REQUIRETLS"
     yield f"  submitter  {record.submitter or 'none was named'}"
     if record.pra is not None:
         yield f"  PRA        {_pra(record.pra)}"
@@ -116,6 +121,7 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
         when = f"{datetime.fromtimestamp(delivery.time, UTC):%Y-%m-%d %H:%M:%S}"
         via = f" via {delivery.host}" if delivery.host else ""
         via += f" ({delivery.tls})" if delivery.tls else ""
+        via += f", asked for {delivery.policy}" if delivery.policy else ""
         yield f"  {when} <{delivery.recipient}> {delivery.outcome}{via}: {delivery.reply}"
     yield from _compared(entry)
 

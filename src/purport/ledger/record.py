@@ -150,6 +150,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     host: str
     time: float
     tls: str = ""  # version and cipher of the connection
+    policy: str = ""  # what was asked of it, and by whom: `dane (dane: TLSA 3 1 1 at _25._tcp.mx.example.com)`
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True):

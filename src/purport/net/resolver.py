@@ -10,11 +10,12 @@ question or sends garbage never raises. Whoever must be done in time asks throug
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import dns.exception
 import dns.flags
@@ -28,6 +29,7 @@ import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 import dns.rdtypes.mxbase
 import dns.rdtypes.nsbase
+import dns.rdtypes.tlsabase
 import dns.rdtypes.txtbase
 import dns.rrset
 
@@ -46,6 +48,9 @@ SOCKETS: Final = 512  # of them, those that hold a socket
 HEADER: Final = 12  # octets (RFC 1035 section 4.1.1)
 OPT: Final = 11  # octets of the EDNS record without options that ends our queries (RFC 6891 section 6.1.2)
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
+RD_AD: Final = dns.flags.RD | dns.flags.AD
+
+TrustAd = Literal["loopback", "always", "never"]
 
 # As socket.getaddrinfo gives it: with the scope of a link-local IPv6 address.
 Server = tuple[socket.AddressFamily, tuple[str | int, int] | tuple[str, int, int, int] | tuple[int, bytes]]
@@ -61,6 +66,10 @@ class Resolver:
     A question gets `attempts` tries of `timeout` seconds each, the next server's turn each time; a server that says it
     cannot answer is not asked twice. The cache holds up to `cache_size` answers in up to `cache_octets` of memory.
     Raises ValueError for a server that is not an address. Belongs to one event loop at a time.
+
+    Signatures are validated by the servers, which say so with the AD bit (RFC 4035 section 3.2.3). Anybody on the way
+    can set it, so that it means something only where nobody is on the way (section 4.9.3: "a secure channel"): it is
+    believed of servers on loopback; `trust_ad`: of all, or of none.
     """
 
     def __init__(
@@ -71,12 +80,16 @@ class Resolver:
         attempts: int = 3,
         cache_size: int = 65536,
         cache_octets: int = 64 * 1024 * 1024,
+        trust_ad: TrustAd = "loopback",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         named = system_servers() if servers is None else tuple(servers)
         self._servers: tuple[Server, ...] = tuple([parse_server(name) for name in named])
         if not self._servers:
             raise ValueError("no name server")
+        self._believed = tuple(
+            [trust_ad == "always" or (trust_ad == "loopback" and is_loopback(server)) for server in self._servers]
+        )
         self._timeout = timeout
         self._attempts = attempts
         self._clock = clock
@@ -85,6 +98,11 @@ class Resolver:
         self._sockets = asyncio.Semaphore(SOCKETS)
         self._preferred = 0  # the server that answered last: one that is down costs its timeout once
         self._closed = False
+
+    @property
+    def believed(self) -> bool:
+        """Whether one of the servers is believed that it validated an answer."""
+        return any(self._believed)
 
     def cached(self, question: Question) -> Answer | None:
         """The answer with what is left of its TTL, if it is known."""
@@ -146,7 +164,7 @@ class Resolver:
             try:
                 async with asyncio.timeout(self._timeout):
                     response = await exchange(self._servers[turn], query)
-                answer = read_answer(question, response)
+                answer = read_answer(question, response, believed=self._believed[turn])
             except Unusable:
                 turns.remove(turn)
             except (TimeoutError, OSError):
@@ -211,6 +229,12 @@ def parse_server(text: str) -> Server:
     return family, address
 
 
+def is_loopback(server: Server) -> bool:
+    """Whether a server is on this machine."""
+    host, _, _ = str(server[1][0]).partition("%")
+    return ipaddress.ip_address(host).is_loopback
+
+
 def system_servers(where: Path = RESOLV_CONF) -> tuple[str, ...]:
     """The servers of resolv.conf(5), or this machine's own where it names none."""
     try:
@@ -225,11 +249,12 @@ def system_servers(where: Path = RESOLV_CONF) -> tuple[str, ...]:
 
 
 def encode_query(question: Question) -> bytes:
-    """The query (RFC 1035 section 4.1) with a random id and EDNS. Raises DNSException or
-    ValueError where the name cannot be one."""
+    """The query (RFC 1035 section 4.1) with a random id and EDNS. Its AD bit asks for that of the answer, without all
+    the signatures that come with the DO bit (RFC 6840 section 5.7). Raises DNSException or ValueError where the name
+    cannot be one."""
     # Not Name.from_text: it takes a backslash for an escape, and a name made from a macro may hold one.
     name = dns.name.Name([*question.name.encode().split(b"."), b""] if question.name else [b""])
-    return dns.message.make_query(name, question.type, use_edns=0, payload=PAYLOAD).to_wire()
+    return dns.message.make_query(name, question.type, use_edns=0, payload=PAYLOAD, flags=RD_AD).to_wire()
 
 
 def matches(query: bytes, response: bytes) -> bool:
@@ -249,8 +274,8 @@ def is_truncated(response: bytes) -> bool:
     return bool(response[2] & 0x02)
 
 
-def read_answer(question: Question, response: bytes) -> Answer:
-    """What a response says to the question. Raises Unusable where it says nothing."""
+def read_answer(question: Question, response: bytes, *, believed: bool = False) -> Answer:
+    """What a response says to the question; `believed`: its AD bit too. Raises Unusable where it says nothing."""
     try:
         message = dns.message.from_wire(response, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError) as error:
@@ -261,25 +286,32 @@ def read_answer(question: Question, response: bytes) -> Answer:
     if not message.question:
         raise Unusable("no question")
     kind = dns.rdatatype.from_text(question.type)
-    found, ttl = _follow(message, message.question[0].name, kind)
+    asked = message.question[0].name
+    found, ttl, last = _follow(message, asked, kind)
+    secure = believed and bool(message.flags & dns.flags.AD)
+    try:
+        alias = "" if last == asked else _name(last)
+    except Unusable:  # no host, but there may be a TXT record
+        alias, secure = "", False
     if found is not None:
-        return Answer(Status.FOUND, tuple([_text(record) for record in found]), min(ttl, found.ttl))
+        return Answer(Status.FOUND, tuple([_text(record) for record in found]), min(ttl, found.ttl), secure, alias)
     missing = code == dns.rcode.NXDOMAIN
-    return Answer(Status.MISSING if missing else Status.EMPTY, ttl=min(ttl, _negative_ttl(message)))
+    ttl = min(ttl, _negative_ttl(message))
+    return Answer(Status.MISSING if missing else Status.EMPTY, (), ttl, secure, alias)
 
 
 def _follow(
     message: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType
-) -> tuple[dns.rrset.RRset | None, int]:
-    """The records at the end of the aliases, and the shortest TTL on the way."""
+) -> tuple[dns.rrset.RRset | None, int, dns.name.Name]:
+    """The records at the end of the aliases, the shortest TTL on the way, and the name at their end."""
     ttl = LONGEST
     for _ in range(ALIASES + 1):
         found = message.get_rrset(message.answer, name, dns.rdataclass.IN, kind)
         if found:
-            return found, ttl
+            return found, ttl, name
         alias = message.get_rrset(message.answer, name, dns.rdataclass.IN, dns.rdatatype.CNAME)
         if not alias:
-            return None, ttl
+            return None, ttl, name
         ttl = min(ttl, alias.ttl)
         name = alias[0].target
     raise Unusable("a loop of aliases")
@@ -303,6 +335,8 @@ def _text(record: dns.rdata.Rdata) -> str:
             return str(record.address)
         case dns.rdtypes.mxbase.MXBase():
             return f"{record.preference} {_name(record.exchange) or '.'}"
+        case dns.rdtypes.tlsabase.TLSABase():
+            return f"{record.usage} {record.selector} {record.mtype} {record.cert.hex()}"
         case dns.rdtypes.nsbase.NSBase():  # PTR, CNAME, NS
             return _name(record.target)
     return str(record.to_text())

@@ -45,6 +45,7 @@ class SubmissionPolicy:
 
     author: Author = "ours"
     domains: Container[str] = frozenset()
+    sender_for_others: bool = False  # whether Sender names the login where the author is somebody else, allowed or not
 
     def may_speak(self, login: Login, mailbox: Mailbox) -> bool:
         """Whether a login may speak for an address."""
@@ -121,7 +122,8 @@ def _missing_sender(policy: SubmissionPolicy, login: Login, reverse_path: Revers
     """Sender where From alone says who is responsible, and that is nobody whom the login may speak for, or are several
     (RFC 5322 section 3.6.2); Resent-Sender likewise (section 3.6.6)."""
     pra = purported_responsible_address(header)
-    if pra.field not in ("from", "resent-from") or (pra.address is not None and policy.may_speak(login, pra.address)):
+    speaks = owns if policy.sender_for_others else policy.may_speak
+    if pra.field not in ("from", "resent-from") or (pra.address is not None and speaks(login, pra.address)):
         return ""
     own = reverse_path if isinstance(reverse_path, Mailbox) and owns(login, reverse_path) else _own_address(login)
     if own is None:

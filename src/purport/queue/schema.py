@@ -65,6 +65,9 @@ CHANGES: Final = f"""
     END;
 """
 
+# Rows of next hops that begin with ON_DEMAND, as far as they wait; a query has to say the same to use the index.
+ON_DEMAND_ROWS: Final = "leased = 0 AND held = 0 AND next_hop >= 'odmr:' AND next_hop < 'odmr;'"
+
 # Each script leads from the version that is its index to the next one.
 MIGRATIONS: Final = (
     """
@@ -112,6 +115,8 @@ MIGRATIONS: Final = (
     DROP INDEX recipient_due;
     CREATE INDEX recipient_due ON recipient (priority, due_at) WHERE leased = 0 AND held = 0;
     """,
+    # What waits for a host that comes for it is found without a look at what does not.
+    f"CREATE INDEX recipient_on_demand ON recipient (next_hop, message) WHERE {ON_DEMAND_ROWS}",
 )
 
 

@@ -141,6 +141,7 @@ class Outcome:
     transcript: str = ""  # the dialogue of the failed attempt, for deferred and failed
     warned: bool = False  # for deferred: the sender is told now
     tls: str = ""  # version and cipher of the connection; empty: in clear, or there was none
+    policy: str = ""  # what was asked of it, and by whom; empty: nothing, by nobody
 
 
 class QueueStore(Protocol):

@@ -22,6 +22,7 @@ from purport.queue.schedule import rank
 from purport.queue.schema import (
     CHANGE,
     MESSAGE,
+    ON_DEMAND_ROWS,
     PAGE_SIZE,
     RECIPIENT,
     STATUS,
@@ -88,7 +89,8 @@ UPDATE recipient SET due_at = min(due_at, ?)
 """
 # What waits for a host that comes for it: read beside the writer too, and leased by it. What is released later has its
 # own time, which is its first.
-COMING = "leased = 0 AND held = 0 AND next_hop IN ({}) AND (attempts > 0 OR due_at <= ?)"
+COMING: Final = f"{ON_DEMAND_ROWS} AND next_hop IN ({{}}) AND (attempts > 0 OR due_at <= ?)"
+COMING_IDS: Final = "SELECT DISTINCT message FROM recipient WHERE {} AND message > ? ORDER BY message LIMIT ?"
 
 
 @final
@@ -251,7 +253,7 @@ class Writer:
         return claimed
 
     def lease(self, now: float, numbers: Sequence[int], next_hops: Sequence[str]) -> list[QueuedMessage]:
-        """Lease the recipients of these messages whose host came for them."""
+        """Lease the recipients of these messages whose host came for them; `next_hops` begin with ON_DEMAND."""
         which = COMING.format(", ".join("?" * len(next_hops)))
         leased: list[QueuedMessage] = []
         for start in range(0, len(numbers), ROWS):
@@ -339,7 +341,7 @@ def waiting_ids(
 ) -> list[str]:
     """Queue ids of what waits for the hosts of these next hops; not for the writer's thread."""
     which = COMING.format(", ".join("?" * len(next_hops)))
-    query = f"SELECT DISTINCT message FROM recipient WHERE {which} AND message > ? ORDER BY message LIMIT ?"
+    query = COMING_IDS.format(which)
     with closing(connect(folder, busy_seconds=busy_seconds)) as connection:
         return [queue_id_of(number) for (number,) in connection.execute(query, (*next_hops, now, after, limit))]
 

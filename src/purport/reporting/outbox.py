@@ -10,9 +10,11 @@ from purport.authentication.dkim.signer import Signer, no_signer, signatures
 from purport.delivery.route import Routes
 from purport.mail.address import Mailbox
 from purport.mail.envelope import NO_PARAMETERS, Parameters
+from purport.mail.header import read_header
 from purport.queue.schedule import Schedule
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
 from purport.reporting.document import Document, mail
+from purport.smtp.extensions.requiretls import tagged
 
 NEVER = Parameters((("NOTIFY", b"NEVER"),))  # a report that is not delivered is of no interest to a mailbox
 
@@ -50,7 +52,7 @@ class Outbox:
             queue_id,
             now,
             sender,  # so that SPF speaks for the domain of From; SUBMITTER says the same by itself
-            NO_PARAMETERS,
+            tagged(NO_PARAMETERS, read_header(octets)),  # a TLS report has TLS-Required: No
             signature,
             self.store.body(spool),
             [

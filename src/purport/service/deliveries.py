@@ -40,7 +40,7 @@ class Deliveries:
             tls=outcome.tls,
         )
         address = printable(str(recipient.forward_path))
-        delivery = Delivery(address, word, printable(outcome.reply), outcome.host, now, outcome.tls)
+        delivery = Delivery(address, word, printable(outcome.reply), outcome.host, now, outcome.tls, outcome.policy)
         self._ledger.append(encode(DeliveryRecord(message.queue_id, delivery)))
 
     def reported(self, report: Report) -> None:

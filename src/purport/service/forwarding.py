@@ -140,6 +140,10 @@ class ForwardDesk:
         """What becomes of the mail of a recipient, or who has to be asked about it first. Raises CannotExpand."""
         return _advanced(self, expand(self.forwards, forward_path), None)
 
+    def reaches(self, expansion: Expansion) -> bool:
+        """Whether anybody would get the mail."""
+        return bool(expansion.forwards) or any(map(self.exists, expansion.mailboxes))
+
     def divide(
         self,
         recipients: Sequence[QueuedRecipient],

@@ -69,6 +69,7 @@ class Stage(Enum):
     """What a reply answers; the value is how a log says it."""
 
     CONNECT = "connection"
+    PROTECTION = "protection"  # what is asked of the connection, and did not come about
     GREETING = "greeting"
     HELLO = "EHLO"
     STARTTLS = "STARTTLS"
@@ -87,7 +88,23 @@ class Stage(Enum):
     __hash__ = object.__hash__
 
 
-CONNECT, GREETING, HELLO, STARTTLS, AUTH, RESET, MAIL, RCPT, DATA, MAIL_DATA, CHUNK, END_OF_DATA, ATRN, QUIT = Stage
+(
+    CONNECT,
+    PROTECTION,
+    GREETING,
+    HELLO,
+    STARTTLS,
+    AUTH,
+    RESET,
+    MAIL,
+    RCPT,
+    DATA,
+    MAIL_DATA,
+    CHUNK,
+    END_OF_DATA,
+    ATRN,
+    QUIT,
+) = Stage
 
 
 class Addressee(Protocol):

@@ -62,6 +62,8 @@ class Outgoing:
     authenticated: bool = False  # whether we logged in at the next hop
     utf8: bool = False  # whether its header or its reverse-path needs SMTPUTF8
     utf8_recipients: bool = False  # whether one of its recipients does
+    protected: bool = False  # whether it goes under TLS to a host that proved to be the right one (RFC 8689 section 2)
+    requires_tls: bool = False  # whether it goes in no other way
 
 
 class CannotForward(Exception):
