@@ -7,8 +7,9 @@ The body is hashed while it comes; the keys and the author's policy are asked fo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import final
+
+import msgspec
 
 from purport.authentication.arc.chain import validate
 from purport.authentication.arc.result import NO_CHAIN, ArcResult
@@ -62,8 +63,7 @@ class MessageReader:
         return [*forms, *self.chain.body_forms, *self._forms]
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(msgspec.Struct, frozen=True):
     """The results for a message: of each signature, of DMARC, and of the chain of those who passed it on."""
 
     dkim: tuple[DkimResult, ...]
