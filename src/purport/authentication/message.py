@@ -6,7 +6,7 @@ The body is hashed while it comes; the keys and the author's policy are asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import final
 
 import msgspec
@@ -54,7 +54,7 @@ class MessageReader:
         """The hashes of the body. Once, at the end."""
         return self._hasher.finish()
 
-    def _forms_of(self, header: Header) -> Iterable[BodyForm]:
+    def _forms_of(self, header: Header) -> Collection[BodyForm]:
         self.signatures = signatures(header)
         self.chain = read_chain(header)
         if not self.signatures and not self.chain.sets:
