@@ -6,9 +6,10 @@ The body is hashed while it comes; the keys and the author's policy are asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import final
+
+import msgspec
 
 from purport.authentication.arc.chain import validate
 from purport.authentication.arc.result import NO_CHAIN, ArcResult
@@ -53,7 +54,7 @@ class MessageReader:
         """The hashes of the body. Once, at the end."""
         return self._hasher.finish()
 
-    def _forms_of(self, header: Header) -> Iterable[BodyForm]:
+    def _forms_of(self, header: Header) -> Collection[BodyForm]:
         self.signatures = signatures(header)
         self.chain = read_chain(header)
         if not self.signatures and not self.chain.sets:
@@ -62,8 +63,7 @@ class MessageReader:
         return [*forms, *self.chain.body_forms, *self._forms]
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(msgspec.Struct, frozen=True):
     """The results for a message: of each signature, of DMARC, and of the chain of those who passed it on."""
 
     dkim: tuple[DkimResult, ...]

@@ -9,11 +9,11 @@ An address that SPF passed proves its domain alone (RFC 8601 section 2.7.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from purport.authentication.arc.result import ArcResult
-from purport.authentication.authres.results import AuthenticationResults, MethodResult, Property
+from purport.authentication.authres.results import MethodResult, Property
 from purport.authentication.dkim.result import DkimResult
 from purport.authentication.dmarc.result import DmarcResult
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
@@ -23,16 +23,6 @@ from purport.mail.text import safe
 
 # The order of results in our field, so that those who read it by eye or by pattern find each in its place.
 ORDER: Final = ("auth", "iprev", "spf", "dkim", "dmarc", "arc", "sender-id")
-PLACES: Final = {method: number for number, method in enumerate(ORDER)}
-
-
-def reported(authserv_id: str, results: Iterable[MethodResult]) -> AuthenticationResults:
-    """Our field: all results in a stable order, those of one method as they come."""
-    return AuthenticationResults(authserv_id, tuple(sorted(results, key=_place)))
-
-
-def _place(result: MethodResult) -> int:
-    return PLACES.get(result.method, len(PLACES))
 
 
 def auth(login: str, sender: Mailbox | None = None) -> MethodResult:

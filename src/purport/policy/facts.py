@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from purport.authentication.iprev import IprevResult
 from purport.authentication.message import Authentication
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
@@ -31,8 +33,7 @@ class Client:
     iprev: IprevResult | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MailFacts:
+class MailFacts(msgspec.Struct, frozen=True):
     """What is known when MAIL has been read and the DNS has answered. A check that was not made is None."""
 
     client: Client
@@ -57,8 +58,7 @@ class Override:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFacts:
+class MessageFacts(msgspec.Struct, frozen=True):
     """What is known at the end of data. `sender_id` is the check of the PRA where it was asked for; `authentication` is
     None where nothing but the header is known yet, and of a client that logged in. `override` is why a DMARC policy is
     not applied. `behind` is the rule by which another client than that of the connection is judged, or nobody is, where

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeVar
 
+from msgspec.structs import replace as changed
+
 from purport.authentication.arc.sets import Chain
 from purport.authentication.dkim.body import BodyHashes
 from purport.authentication.dkim.signature import Signature
@@ -99,7 +101,7 @@ def facts_behind(
     client, rule = found
     if client is not None:
         mail = yield from mail_facts(checker, client, mail.reverse_path, mail.submitter, now, check_helo=check_helo)
-    return replace((yield from message_facts(checker, mail, pra, now, policy)), behind=rule)
+    return changed((yield from message_facts(checker, mail, pra, now, policy)), behind=rule)
 
 
 def named(client: Client) -> Evaluation[Client]:

@@ -9,8 +9,6 @@ Authentication-Results: mx.company.com.example;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from purport.authentication import methods
 from purport.authentication.authres.results import AuthenticationResults, MethodResult
 from purport.authentication.authres.writer import field, field_again
@@ -25,31 +23,30 @@ def results_fields(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *
     if facts.mail.client.login is not None or facts.mail.spf is None:
         return b""
     said, found = results(authserv_id, facts, policy), facts.authentication
-    signed = found is not None and (found.dkim or found.arc.result != "none")  # what is said of signatures differs
-    return (received_spf_field(authserv_id, facts.mail) if received_spf else b"") + (
-        field(said) if signed else field_again(said)
-    )
+    if found is not None and (found.dkim or found.arc.result != "none"):
+        written = field(said)  # what is said of signatures is never said again
+    else:
+        written = field_again(said)
+    return received_spf_field(authserv_id, facts.mail) + written if received_spf else written
 
 
 def results(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy) -> AuthenticationResults:
     """All that was found, for our field and for our seal."""
-    return methods.reported(authserv_id, _results(facts, policy))
-
-
-def _results(facts: MessageFacts, policy: DmarcPolicy) -> Iterator[MethodResult]:
-    mail, pra = facts.mail, facts.pra
+    mail, pra, authentication = facts.mail, facts.pra, facts.authentication
+    found: list[MethodResult] = []  # in methods.ORDER
     if mail.client.iprev is not None:
-        yield methods.iprev(mail.client.iprev.result, mail.client.address)
+        found.append(methods.iprev(mail.client.iprev.result, mail.client.address))
     if mail.helo is not None:
-        yield methods.spf(mail.helo, mail.reverse_path)
+        found.append(methods.spf(mail.helo, mail.reverse_path))
     if mail.spf is not None:
-        yield methods.spf(mail.spf, mail.reverse_path)
-    if facts.authentication is not None:
-        yield from methods.dkim(facts.authentication.dkim)
-        done = disposition(policy, facts.authentication.dmarc, facts.override)
-        yield methods.dmarc(facts.authentication.dmarc, done, facts.override.reason if facts.override else "")
-        if facts.authentication.arc.result != "none":
-            yield methods.arc(facts.authentication.arc, mail.client.address)
+        found.append(methods.spf(mail.spf, mail.reverse_path))
+    if authentication is not None:
+        found += methods.dkim(authentication.dkim)
+        done = disposition(policy, authentication.dmarc, facts.override)
+        found.append(methods.dmarc(authentication.dmarc, done, facts.override.reason if facts.override else ""))
+        if authentication.arc.result != "none":
+            found.append(methods.arc(authentication.arc, mail.client.address))
     checked = mail.sender_id or facts.sender_id
     if checked is not None and pra is not None:
-        yield methods.sender_id(checked, pra, mail.submitter)
+        found.append(methods.sender_id(checked, pra, mail.submitter))
+    return AuthenticationResults(authserv_id, tuple(found))

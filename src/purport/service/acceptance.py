@@ -38,7 +38,7 @@ from purport.smtp.extensions.smtputf8 import is_international
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class What:
     """What all copies of a message have in common."""
 
@@ -49,7 +49,7 @@ class What:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Acceptance:
     """A transaction whose message is ours to deliver; `date` is that of its trace fields."""
 

@@ -6,8 +6,9 @@ Each command is answered at once, or when the DNS, a look-up or the disk has; in
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from typing import Final, Protocol, TypeVar, final
+
+from msgspec.structs import replace
 
 from purport.authentication.dkim.sign import FORM
 from purport.authentication.message import MessageReader

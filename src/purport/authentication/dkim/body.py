@@ -6,9 +6,9 @@ Every form that some signature asks for is hashed once, whatever the number of s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from purport.authentication.dkim.canonical import CanonicalBody
 from purport.mail.header import HEADER_LIMIT, Header, header_ends, read_header
@@ -58,6 +58,9 @@ class BodyHasher:
         return {BodyForm(way.relaxed, length): found for way in self._ways for length, found in way.finish().items()}
 
 
+NOTHING: Final = BodyHasher(())
+
+
 @final
 class MessageHasher:
     """Hashes the body of a message that comes in pieces, header first.
@@ -67,7 +70,7 @@ class MessageHasher:
 
     __slots__ = ("_body", "_forms", "_head", "_searched", "header")
 
-    def __init__(self, forms: Callable[[Header], Iterable[BodyForm]]) -> None:
+    def __init__(self, forms: Callable[[Header], Collection[BodyForm]]) -> None:
         self.header: Header | None = None
         self._forms = forms
         self._head = b""
@@ -99,11 +102,12 @@ class MessageHasher:
         self._head = b""
         # Asked once; who is asked may hold this object, and a circle would wait for the collector, with all it holds.
         forms, self._forms = self._forms, _none
-        self._body = hasher = BodyHasher(forms(self.header))
+        wanted = forms(self.header)
+        self._body = hasher = BodyHasher(wanted) if wanted else NOTHING
         hasher.update(body)
 
 
-def _none(_header: Header) -> Iterable[BodyForm]:
+def _none(_header: Header) -> Collection[BodyForm]:
     return ()
 
 

@@ -49,7 +49,10 @@ def author_of(header: Header) -> Author:
     """The author that a header names. Never raises."""
     if not header.complete:
         return Author("broken", problem="the header is too long to be read")
-    fields = header.all("from") + [field for field in header.all("") if LIKE_FROM.match(field.raw) is not None]
+    by_name = header.by_name
+    fields = list(by_name.get("from", ()))
+    if "" in by_name:
+        fields += [field for field in by_name[""] if LIKE_FROM.match(field.raw) is not None]
     if not fields:
         return _nobody(header)
     if len(fields) > 1:

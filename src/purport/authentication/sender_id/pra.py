@@ -7,8 +7,9 @@ From: alice@example.com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from purport.mail.address import Mailbox
 from purport.mail.fields import single_mailbox
@@ -18,8 +19,7 @@ TRACE: Final = ("received", "return-path")
 OF_INTEREST: Final = frozenset(("resent-sender", "resent-from", "sender", "from", *TRACE))
 
 
-@dataclass(frozen=True, slots=True)
-class PurportedResponsibleAddress:
+class PurportedResponsibleAddress(msgspec.Struct, frozen=True):
     """The address (None: there is no PRA), the field it came from, and the steps of RFC 4407 section 2 that
     led there: `1->2->5`, or `...->6` with `problem` saying why there is none."""
 

@@ -120,7 +120,7 @@ def checks_of(result: DmarcResult, dkim: Sequence[DkimResult]) -> tuple[DkimChec
 def row_of_message(policy: DmarcPolicy, facts: MessageFacts) -> DmarcRow | None:
     """The row of a message whose facts are complete; None where there is nothing to tell, or nobody who wants it."""
     found = facts.authentication
-    if found is None or found.dmarc is None:
+    if found is None or found.dmarc.record is None or not found.dmarc.record.rua:
         return None
     mail, override = facts.mail, facts.override
     return row_of(
