@@ -18,9 +18,12 @@ from purport.authentication.true_client import TrustedHops
 from purport.config.check import EVERYBODY, local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.odmr import provider_of
-from purport.config.schema import Credentials as CredentialsTable
-from purport.config.schema import Domain, Listener, ReportTable, Settings
-from purport.config.schema import Relay as RelayTable
+from purport.config.schema import Settings
+from purport.config.tables.domains import Domain
+from purport.config.tables.reports import ReportTable
+from purport.config.tables.sending import Credentials as CredentialsTable
+from purport.config.tables.sending import Relay as RelayTable
+from purport.config.tables.server import Listener
 from purport.delivery.pool import PoolSettings
 from purport.delivery.route import MAILDIR, Routes
 from purport.delivery.sts_cache import StsPolicies

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from purport.config.describe import COMMENTED, GIVEN, SHOWN, default_of, manual, sample
+from purport.config.keys import fields, struct_of
 from purport.config.load import read
-from purport.config.schema import Settings, fields, struct_of
+from purport.config.schema import Settings
 
 ROOT = Path(__file__).parents[2]
 BEHIND = re.compile(r"^# (?=[a-z_]+ = |\[\[)", re.MULTILINE)

@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from purport.config.schema import MANY, YEAR, fields, struct_of, without_meta
+from purport.config.keys import fields, struct_of, without_meta
+from purport.config.tables.table import MANY, YEAR
 
 # What a file must say for itself; everything else has a default.
 GIVEN: Final = {

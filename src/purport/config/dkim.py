@@ -17,7 +17,8 @@ from purport.authentication.dkim.signature import Malformed, dns_name
 from purport.authentication.dkim.signer import ANY, DomainKey, Signer, SigningTable
 from purport.config import lines
 from purport.config.load import SettingsError, key_of
-from purport.config.schema import DkimTables, Settings
+from purport.config.schema import Settings
+from purport.config.tables.signing import DkimTables
 from purport.config.wrong import Wrong
 
 WILDCARDS: Final = "refile:"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from purport.config.lines import Path
-from purport.config.schema import Domain, Settings
+from purport.config.schema import Settings
+from purport.config.tables.domains import Domain
 from purport.config.wrong import Wrong
 from purport.forwarding.aliases import address_in
 from purport.mail.address import parse_mailbox

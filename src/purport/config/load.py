@@ -16,8 +16,9 @@ import msgspec
 
 from purport.config import lines
 from purport.config.check import check
+from purport.config.keys import fields_at, tables_with, words_at
 from purport.config.places import parse_bind
-from purport.config.schema import Settings, fields_at, tables_with, words_at
+from purport.config.schema import Settings
 from purport.config.wrong import Wrong
 
 __all__ = ["PLACES", "VARIABLE", "SettingsError", "find_settings", "load", "parse_bind", "read", "state_folder"]

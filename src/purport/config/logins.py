@@ -7,7 +7,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from purport.config.lines import Path
-from purport.config.schema import Listener, Oauth, Settings
+from purport.config.schema import Settings
+from purport.config.tables.logins import Oauth
+from purport.config.tables.server import Listener
 from purport.config.wrong import Wrong
 from purport.mail.address import parse_mailbox
 from purport.mail.domain import a_label_form
