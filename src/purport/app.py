@@ -41,22 +41,19 @@ from purport.mail.address import Mailbox
 from purport.net.certificates import CertificateError, Certificates
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
-from purport.parts import (
-    make_authenticator,
-    make_certificates,
+from purport.parts.fetch import make_sources
+from purport.parts.forwarding import make_forwarding
+from purport.parts.front import make_certificates, make_fetched_front, make_front
+from purport.parts.logins import make_authenticator, make_guard_limits
+from purport.parts.reports import make_submitter
+from purport.parts.resolver import make_resolver
+from purport.parts.sending import (
     make_client_contexts,
     make_credentials,
-    make_fetched_front,
-    make_forwarding,
-    make_front,
-    make_guard_limits,
     make_pool_settings,
-    make_resolver,
     make_routes,
     make_schedule,
-    make_sources,
     make_sts_policies,
-    make_submitter,
     make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds

@@ -8,7 +8,7 @@ import pytest
 
 from purport.config.load import SettingsError, load, read
 from purport.mail.address import Mailbox
-from purport.parts import make_forwarding, make_forwards, srs_secrets
+from purport.parts.forwarding import make_forwarding, make_forwards, srs_secrets
 from support.cli import purport
 
 SMALL = 'hostname = "mx.company.com.example"\n[[listener]]\nbind = ["127.0.0.1:2525"]\n'

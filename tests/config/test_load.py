@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from purport.config.check import parse_bind
 from purport.config.load import SettingsError, find_settings, load, read, state_folder
-from purport.parts import make_policy
+from purport.parts.policy import make_policy
 
 SMALL = 'hostname = "mx.example.com"\n[[listener]]\nbind = ["127.0.0.1:25"]\n'
 

@@ -14,7 +14,7 @@ from purport.ledger.record import Record
 from purport.ledger.replay import decide_again
 from purport.mail.address import Mailbox
 from purport.mail.header import read_header
-from purport.parts import make_policy
+from purport.parts.policy import make_policy
 from purport.policy.facts import Client
 from purport.policy.ownership import RULE, fields_hold, held_since
 from purport.service.verdict import judge

@@ -101,7 +101,7 @@ def known_srs(settings: tuple[Path, Settings]) -> Srs | None:
     """What reads our own SRS addresses. Raises Failure."""
     from purport.cli.exits import EX_CONFIG, Failure
     from purport.config.load import SettingsError
-    from purport.parts import known_srs as of_settings
+    from purport.parts.forwarding import known_srs as of_settings
 
     try:
         return of_settings(*settings)

@@ -41,7 +41,8 @@ def check_certificates(path: Path, settings: Settings) -> None:
     """Whether the certificates can be used; one that has expired is told, and is no error."""
     from purport.config.load import SettingsError
     from purport.net.certificates import CertificateError, expiry_of
-    from purport.parts import make_certificates, make_client_contexts
+    from purport.parts.front import make_certificates
+    from purport.parts.sending import make_client_contexts
 
     try:
         make_certificates(path, settings)
@@ -76,7 +77,7 @@ def check_zone(path: Path, settings: Settings) -> None:
     """Whether the zone file is one: it is a file of its own, which loading the settings does not read."""
     from purport.config import lines
     from purport.config.load import SettingsError
-    from purport.parts import make_resolver
+    from purport.parts.resolver import make_resolver
 
     try:
         make_resolver(path, settings)
@@ -92,7 +93,7 @@ def check_reports(path: Path, settings: Settings) -> None:
     if not table.send or not (settings.dkim or table.contact or table.from_):
         return
     from purport.config.dkim import load_signer
-    from purport.parts import make_submitter
+    from purport.parts.reports import make_submitter
 
     sender = make_submitter(settings, table).sender
     if not load_signer(path, settings).keys_for(sender):  # `check_dkim` has read the keys before
@@ -105,7 +106,9 @@ def check_reports(path: Path, settings: Settings) -> None:
 def check_users(path: Path, settings: Settings) -> None:
     """Whether the users file and the files of passwords can be read; and a word about secrets that others can read."""
     from purport.config.load import SettingsError
-    from purport.parts import make_credentials, make_sources, secret_in
+    from purport.parts.fetch import make_sources
+    from purport.parts.secret import secret_in
+    from purport.parts.sending import make_credentials
     from purport.users.file import read_users
 
     file = path.parent / settings.users.file if settings.users.file else None
@@ -131,7 +134,8 @@ def check_forwards(path: Path, settings: Settings) -> None:
     """Whether the alias files can be used, and the secrets read; and what goes to mailboxes that there are none of."""
     from purport.config.load import SettingsError
     from purport.mail.domain import normal_domain
-    from purport.parts import existing, make_forwards, srs_secrets
+    from purport.parts.forwarding import make_forwards, srs_secrets
+    from purport.parts.policy import existing
 
     try:
         forwards = make_forwards(path, settings)

@@ -41,7 +41,7 @@ def resolver_of(zone: str | None, settings: tuple[Path, Settings] | None) -> Res
     """Who answers: the zone file, else whom the settings name, else the system's resolvers. Raises Failure."""
     from purport.dns.zone import read_zone
     from purport.net.resolver import Resolver
-    from purport.parts import make_resolver
+    from purport.parts.resolver import make_resolver
 
     if zone is not None:
         try:

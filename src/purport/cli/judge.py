@@ -90,7 +90,7 @@ def command(
 
 def _policy(settings: tuple[Path, Settings] | None, forward_paths: list[Mailbox]) -> Policy:
     from purport.mail.domain import normal_domain
-    from purport.parts import make_policy
+    from purport.parts.policy import make_policy
     from purport.policy.policy import Policy
     from purport.policy.relaying import Relaying
 
@@ -104,7 +104,7 @@ def _policy(settings: tuple[Path, Settings] | None, forward_paths: list[Mailbox]
 def forwards_of(path: Path, settings: Settings) -> Forwards:
     """Where mail goes on to. Raises Failure."""
     from purport.config.load import SettingsError
-    from purport.parts import make_forwards
+    from purport.parts.forwarding import make_forwards
 
     try:
         return make_forwards(path, settings)

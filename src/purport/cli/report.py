@@ -173,7 +173,7 @@ def _destinations(wish: Wish) -> str:
 
 def _kind(name: str, settings: Settings) -> Kind:
     """A kind of reports, without what counts."""
-    from purport.parts import make_submitter
+    from purport.parts.reports import make_submitter
     from purport.reporting.dmarc.kind import DmarcReports
     from purport.reporting.tls.kind import TlsReports
 

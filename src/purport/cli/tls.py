@@ -54,7 +54,7 @@ def check(
     the DNS could not be asked."""
     from purport.delivery.route import MAILDIR, Routes, Unroutable
     from purport.mail.domain import a_label_form
-    from purport.parts import make_routes
+    from purport.parts.sending import make_routes
     from purport.smtp.extensions.requiretls import Demand
 
     try:
@@ -97,7 +97,7 @@ async def looked(
     from purport.delivery.tls_policy import NO_TLS_RULES
     from purport.net.policy_host import PolicyHosts
     from purport.net.resolver import Resolver as NetworkResolver
-    from purport.parts import make_policy_hosts, make_tls_rules
+    from purport.parts.sending import make_policy_hosts, make_tls_rules
 
     asked = resolver_of(zone, settings)
     resolver: Resolver = asked.within(SECONDS) if isinstance(asked, NetworkResolver) else asked
@@ -127,7 +127,7 @@ async def called(hosts: tuple[HostSurvey, ...], settings: tuple[Path, Settings] 
     from purport.delivery.attempt import Patience
     from purport.delivery.survey import call
     from purport.net.client_tls import ClientContexts
-    from purport.parts import make_client_contexts
+    from purport.parts.sending import make_client_contexts
 
     try:
         contexts = ClientContexts() if settings is None else make_client_contexts(*settings)

@@ -114,7 +114,7 @@ def check(name: str, password_stdin: bool, config: str | None) -> None:
     """Check a user's password as the server would, Dovecot's users too. Exits with 77 where it is wrong."""
     import asyncio
 
-    from purport.parts import make_authenticator
+    from purport.parts.logins import make_authenticator
     from purport.smtp.sasl.exchange import Given, PasswordCheck
     from purport.users.password import Threads, Unavailable, prepared
 
