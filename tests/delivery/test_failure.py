@@ -6,7 +6,7 @@ import pytest
 
 from purport.delivery.failure import Judgement, judge, judge_host, status_of
 from purport.mail.reply import Reply, reply
-from purport.smtp.client import Stage
+from purport.smtp.client_transaction import Stage
 
 COMMANDS = [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.MAIL_DATA, Stage.END_OF_DATA]
 

@@ -12,17 +12,11 @@ from hypothesis import strategies as st
 from purport.mail.address import NULL, Mailbox
 from purport.mail.envelope import Recipient
 from purport.mail.reply import reply
-from purport.smtp.client import (
-    BadReply,
-    ClientSession,
-    Finished,
-    GoAhead,
-    Ready,
-    Stage,
-    Transaction,
-    Unusable,
-)
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Finished, GoAhead, Ready, Unusable
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import CannotForward, Extension, Outgoing
+from purport.smtp.reply_reader import BadReply
 
 ALICE = Mailbox("alice", "example.com")
 BOB = Mailbox("bob", "company.com.example")

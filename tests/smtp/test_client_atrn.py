@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from purport.smtp.client import BadReply, ClientSession, Ready, Reversed, Stage, Unusable
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Ready, Reversed, Unusable
+from purport.smtp.client_transaction import Stage
 from purport.smtp.extensions import ALL
+from purport.smtp.reply_reader import BadReply
 
 GREETING = b"220 odmr.provider.example\r\n"
 HELLO = b"250-odmr.provider.example\r\n250 ATRN\r\n"

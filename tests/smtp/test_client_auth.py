@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from purport.mail.address import Mailbox
 from purport.mail.envelope import Recipient
-from purport.smtp.client import ClientSession, Ready, Stage, Transaction, Unusable
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Ready, Unusable
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL
 from purport.smtp.sasl.credentials import Credentials

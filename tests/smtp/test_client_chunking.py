@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from purport.mail.address import Mailbox
 from purport.mail.envelope import NO_PARAMETERS, Parameters, Recipient
 from purport.mail.reply import reply
-from purport.smtp.client import BadReply, ClientEvent, ClientSession, Finished, GoAhead, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import ClientEvent, Finished, GoAhead
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL
 from purport.smtp.extensions.binarymime import NEEDS_BINARYMIME
+from purport.smtp.reply_reader import BadReply
 from purport.smtp.stuffing import ChunkWriter
 
 ALICE = Mailbox("alice", "example.com")

@@ -15,7 +15,9 @@ from purport.mail import xtext
 from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
 from purport.mail.envelope import Parameters, Recipient
 from purport.mail.header import read_header
-from purport.smtp.client import ClientSession, Finished, GoAhead, Ready, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Finished, GoAhead, Ready
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL
 

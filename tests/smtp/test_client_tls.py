@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from purport.mail.address import Mailbox
 from purport.mail.envelope import Recipient
-from purport.smtp.client import BadReply, BeginTls, ClientSession, Finished, Ready, Stage, Transaction, Unusable
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import BeginTls, Finished, Ready, Unusable
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL
+from purport.smtp.reply_reader import BadReply
 
 ALICE, BOB = Mailbox("alice", "example.com"), Mailbox("bob", "example.net")
 GREETING = b"220 mx.example.net ESMTP\r\n"

@@ -9,7 +9,9 @@ import pytest
 from purport.mail.address import Mailbox
 from purport.mail.envelope import Parameters, Recipient
 from purport.mail.reply import reply
-from purport.smtp.client import ClientSession, Finished, GoAhead, Ready, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Finished, GoAhead, Ready
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import CannotForward, Extension, Outgoing
 
 NEVER = reply(550, "5.7.19", "Never there")

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from purport.mail.address import Mailbox
 from purport.mail.envelope import Recipient
 from purport.mail.reply import OK, Reply, reply
-from purport.smtp.client import ClientSession, Finished, GoAhead, Ready, Stage, Transaction, Unusable
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Finished, GoAhead, Ready, Unusable
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.event import EndOfData, Mail, MessageOctets, Rcpt
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL

@@ -35,10 +35,13 @@ from purport.mail.conversion import CannotConvert, to_7bit
 from purport.mail.envelope import Recipient
 from purport.mail.header import read_header
 from purport.mail.reply import OK, Reply, reply
-from purport.smtp.client import BadReply, BeginTls, ClientSession, GoAhead, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import BeginTls, GoAhead
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.event import Auth, AuthResponse, MessageOctets, Quit
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL
+from purport.smtp.reply_reader import BadReply
 from purport.smtp.server import Profile, ServerSession
 from purport.smtp.state import State
 

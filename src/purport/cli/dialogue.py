@@ -21,17 +21,10 @@ import click
 from purport.mail.reply import Reply, reply
 from purport.mail.text import safe
 from purport.net.tls import problem_of
-from purport.smtp.client import (
-    BadReply,
-    BeginTls,
-    ClientSession,
-    Finished,
-    GoAhead,
-    Ready,
-    Stage,
-    Transaction,
-    Unusable,
-)
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import BeginTls, Finished, GoAhead, Ready, Unusable
+from purport.smtp.client_transaction import Stage, Transaction
+from purport.smtp.reply_reader import BadReply
 from purport.smtp.sasl.login import ClientLogin
 
 INFORMATION: Final = "==="

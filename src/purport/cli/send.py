@@ -148,7 +148,7 @@ def command(
     from purport.cli.dialogue import Broken, Dialogue
     from purport.mail.address import Mailbox
     from purport.mail.envelope import Parameters, Recipient
-    from purport.smtp.client import Transaction
+    from purport.smtp.client_transaction import Transaction
     from purport.smtp.extensions.deliverby import BY
     from purport.smtp.extensions.requiretls import REQUIRED
     from purport.smtp.extensions.rrvs import RRVS

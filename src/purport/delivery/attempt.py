@@ -26,18 +26,9 @@ from purport.net.client_tls import Flaw, Protection, flaw_of
 from purport.net.listener import send_at_once
 from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described
 from purport.queue.store import QueuedMessage, QueuedRecipient
-from purport.smtp.client import (
-    BadReply,
-    BeginTls,
-    ClientEvent,
-    ClientSession,
-    Finished,
-    GoAhead,
-    Ready,
-    Reversed,
-    Stage,
-    Transaction,
-)
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import BeginTls, ClientEvent, Finished, GoAhead, Ready, Reversed
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions.binarymime import BINARYMIME, is_binary, without_body
 from purport.smtp.extensions.deliverby import EXTENSION as DELIVERBY
@@ -50,6 +41,7 @@ from purport.smtp.extensions.requiretls import NEEDS_REQUIRETLS
 from purport.smtp.extensions.rrvs import EXTENSION as RRVS
 from purport.smtp.extensions.smtputf8 import is_international
 from purport.smtp.extensions.submitter import SUBMITTER
+from purport.smtp.reply_reader import BadReply
 
 PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
 TRANSCRIPT: Final = 8192  # characters of a dialogue that are kept with the queue entry

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from purport.mail.reply import Reply
-from purport.smtp.client import Stage
+from purport.smtp.client_transaction import Stage
 
 
 class Judgement(Enum):

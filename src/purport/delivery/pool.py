@@ -38,7 +38,8 @@ from purport.mail.reply import Reply, reply
 from purport.net.client_tls import ClientContexts, Flaw
 from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
-from purport.smtp.client import TLS_NOT_OFFERED, ClientSession, Stage, Transaction
+from purport.smtp.client import TLS_NOT_OFFERED, ClientSession
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Extension
 from purport.smtp.extensions.requiretls import KEYWORD as REQUIRETLS
 from purport.smtp.extensions.requiretls import Demand, demand_of

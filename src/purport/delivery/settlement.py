@@ -13,7 +13,7 @@ from purport.delivery.failure import Judgement, judge
 from purport.mail.conversion import CannotConvert
 from purport.mail.reply import reply
 from purport.queue.store import QueuedRecipient
-from purport.smtp.client import Transaction
+from purport.smtp.client_transaction import Transaction
 
 GIVEN_BACK: Final = Answer(reply(450, "4.4.0", "Not tried"), local=True)
 

@@ -15,7 +15,8 @@ from purport.delivery.tls_policy import TlsPolicy
 from purport.dns.lookup import Resolver, run
 from purport.mail.reply import Reply
 from purport.net.client_tls import ClientContexts
-from purport.smtp.client import ClientSession, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extensions.requiretls import KEYWORD as REQUIRETLS
 from purport.smtp.extensions.requiretls import Demand
 

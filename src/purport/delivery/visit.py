@@ -22,7 +22,8 @@ from purport.delivery.settlement import convert, divided, give_back, settle_tran
 from purport.delivery.worker import Deliverer
 from purport.mail.reply import Reply
 from purport.queue.store import NotStored
-from purport.smtp.client import ClientSession, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Extension
 
 BATCH: Final = 20  # messages that are leased together: what a broken connection leaves to be given back

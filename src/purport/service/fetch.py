@@ -24,7 +24,8 @@ from purport.log import MailLog
 from purport.mail.reply import Reply, reply
 from purport.net.client_tls import ClientContexts, Protection
 from purport.service.relay import Relay
-from purport.smtp.client import ClientSession, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.extension import Extension
 from purport.smtp.sasl.credentials import Credentials
 from purport.smtp.sasl.login import ClientLogin

@@ -30,219 +30,41 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Final, Protocol, final
+from collections.abc import Sequence
+from typing import Final, final
 
-from purport.mail.address import NULL, Mailbox, ReversePath, a_label_address
-from purport.mail.envelope import Parameters
 from purport.mail.reply import Reply, reply
-from purport.smtp.extension import CannotForward, Extension, Outgoing
+from purport.smtp.client_commands import Commands
+from purport.smtp.client_event import BeginTls, ClientEvent, Finished, GoAhead, Ready, Reversed, Unusable
+from purport.smtp.client_transaction import (
+    ATRN,
+    AUTH,
+    CHUNK,
+    DATA,
+    END_OF_DATA,
+    GREETING,
+    HELLO,
+    MAIL,
+    MAIL_DATA,
+    QUIT,
+    RCPT,
+    RESET,
+    STARTTLS,
+    Stage,
+    Transaction,
+)
+from purport.smtp.extension import CannotForward, Extension
 from purport.smtp.extensions import atrn
 from purport.smtp.extensions.binarymime import BINARYMIME, is_binary
 from purport.smtp.reply_reader import BadReply, ReplyReader
 from purport.smtp.sasl.login import ClientLogin
 from purport.smtp.stuffing import ChunkWriter, DataWriter, bdat
 
-__all__ = [
-    "BadReply",
-    "BeginTls",
-    "ClientSession",
-    "Finished",
-    "GoAhead",
-    "Ready",
-    "Reversed",
-    "Stage",
-    "Transaction",
-    "Unusable",
-]
-
 KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-UNSENDABLE_ADDRESS: Final = reply(553, "5.6.7", "Address holds characters that need SMTPUTF8")
 ATRN_NOT_OFFERED: Final = reply(550, "5.5.1", "The server does not offer ATRN")
 TLS_NOT_OFFERED: Final = reply(450, "4.7.4", "TLS is required, but was not offered")  # RFC 3463 section 3.8
 EMPTY_MESSAGE: Final = b".\r\n"  # RFC 2920 section 3.1: the answer to a 354 that no accepted recipient stands behind
 
-
-class Stage(Enum):
-    """What a reply answers; the value is how a log says it."""
-
-    CONNECT = "connection"
-    PROTECTION = "protection"  # what is asked of the connection, and did not come about
-    GREETING = "greeting"
-    HELLO = "EHLO"
-    STARTTLS = "STARTTLS"
-    AUTH = "AUTH"
-    RESET = "RSET"
-    MAIL = "MAIL FROM"
-    RCPT = "RCPT TO"
-    DATA = "DATA"
-    MAIL_DATA = "mail data"
-    CHUNK = "BDAT"
-    END_OF_DATA = "end of data"
-    ATRN = "ATRN"
-    QUIT = "QUIT"
-
-    # Members are compared by identity; Enum's own hash runs Python code, and this one is asked per reply.
-    __hash__ = object.__hash__
-
-
-(
-    CONNECT,
-    PROTECTION,
-    GREETING,
-    HELLO,
-    STARTTLS,
-    AUTH,
-    RESET,
-    MAIL,
-    RCPT,
-    DATA,
-    MAIL_DATA,
-    CHUNK,
-    END_OF_DATA,
-    ATRN,
-    QUIT,
-) = Stage
-
-
-class Addressee(Protocol):
-    """A recipient as a transaction needs it: `mail.envelope.Recipient`, or that of a queue."""
-
-    @property
-    def forward_path(self) -> Mailbox: ...
-
-    @property
-    def parameters(self) -> Parameters: ...
-
-
-@final
-class Transaction:
-    """A message for some recipients, and what the server said.
-
-    `replies[n]` and `stages[n]` are the reply that decided for recipient n, and to what it was the answer; both
-    are complete once the session has told that the transaction is finished. A reply of this side (a lost
-    connection, an extension that cannot carry the message) stands there like one of the server, and `local` is set.
-    """
-
-    __slots__ = (
-        "accepted",
-        "data_reply",
-        "end_command",
-        "end_replies",
-        "last",
-        "local",
-        "mail_command",
-        "mail_reply",
-        "message",
-        "rcpt_commands",
-        "recipients",
-        "replies",
-        "reverse_path",
-        "stage",
-        "stages",
-        "unsendable",
-    )
-
-    def __init__(self, reverse_path: ReversePath, recipients: Sequence[Addressee], message: Outgoing) -> None:
-        if not recipients:
-            raise ValueError("a transaction needs a recipient")
-        self.reverse_path = reverse_path
-        self.recipients = recipients
-        self.message = message
-        self.accepted: list[int] = []  # recipients the server said 2yz to
-        self.replies: list[Reply | None] = [None] * len(recipients)
-        self.stages: list[Stage] = [MAIL] * len(recipients)
-        self.stage = MAIL  # what the server has still to answer
-        self.local = False
-        self.unsendable: set[int] = set()  # recipients that the server never heard of: their reply is of this side
-        self.last = len(recipients) - 1  # the number of the last one that the server hears of
-        self.mail_command = b""  # this and the next as sent, without CRLF
-        self.rcpt_commands: list[bytes] = []
-        self.mail_reply: Reply | None = None
-        self.data_reply: Reply | None = None
-        self.end_command = "."  # what the end reply answers
-        self.end_replies: list[Reply] = []  # one; in LMTP one for each recipient
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether it was sent and the server never said a word about it: it may be sent again as if it had not been."""
-        return self.mail_reply is None and bool(self.mail_command)
-
-    def dialogue(self) -> list[str]:
-        """The transaction as it went, commands as sent and replies in one line each, without the mail data."""
-        if self.mail_reply is None:
-            return [f"C: {told(self.mail_command)}"] if self.mail_command else []
-        lines = [f"C: {told(self.mail_command)}", f"S: {self.mail_reply}"]
-        for number, (command, given) in enumerate(zip(self.rcpt_commands, self.replies, strict=True)):
-            if number in self.unsendable:
-                continue
-            if number in self.accepted:
-                lines += [f"C: {told(command)}", "S: (accepted)"]
-            elif self.stages[number] is RCPT:
-                lines += [f"C: {told(command)}", f"S: {given}"]
-        if self.data_reply is not None:
-            lines += ["C: DATA", f"S: {self.data_reply}"]
-        if self.end_replies:
-            lines += [f"C: {self.end_command}", *(f"S: {given}" for given in self.end_replies)]
-        return lines
-
-    def settle(self, given: Reply, stage: Stage) -> None:
-        """`given` decides for all recipients that nothing was decided for."""
-        replies = self.replies
-        for number, known in enumerate(replies):
-            if known is None:
-                replies[number] = given
-                self.stages[number] = stage
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The server greeted and answered EHLO or HELO: transactions may begin."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class BeginTls:
-    """The server waits for the TLS handshake: make it, call `secured`, and give it nothing before that."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Reversed:
-    """The server took ATRN and waits for our greeting: the connection is a server session's now, and this one is
-    over."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """The server takes no (more) mail on this connection: write what there is and close it. Transactions that
-    were open are told as finished before."""
-
-    stage: Stage
-    reply: Reply
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class GoAhead:
-    """The server waits for the mail data: call `send_data` with the octets of the message, then `end_data`."""
-
-    transaction: Transaction
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Every recipient of the transaction has its reply."""
-
-    transaction: Transaction
-
-
-ClientEvent = Ready | BeginTls | Reversed | Unusable | GoAhead | Finished
 
 Expected = tuple[Stage, Transaction | None, int]  # the command sent, its transaction, the recipient's number
 
@@ -255,15 +77,13 @@ class ClientSession:
     """
 
     __slots__ = (
-        "_adjust_rcpt",
         "_chunks",
+        "_commands",
         "_events",
         "_expected",
         "_hello",
         "_hello_domain",
         "_login",
-        "_outbound",
-        "_outbound_rcpt",
         "_pending",
         "_pipelining",
         "_reader",
@@ -301,13 +121,7 @@ class ClientSession:
         self._hello_domain = hello_domain
         self._hello = ""
         self.lmtp = lmtp
-        self._outbound = [(extension.keyword, extension.outbound) for extension in extensions if extension.outbound]
-        self._outbound_rcpt = [
-            (extension.keyword, extension.outbound_rcpt) for extension in extensions if extension.outbound_rcpt
-        ]
-        self._adjust_rcpt = [
-            (extension.keyword, extension.adjust_rcpt) for extension in extensions if extension.adjust_rcpt
-        ]
+        self._commands = Commands(extensions)
         self._login = login
         self._starttls = starttls
         self._tls_required = tls_required
@@ -397,13 +211,13 @@ class ClientSession:
         if not self.can_begin:
             raise RuntimeError("a transaction cannot begin here")
         try:
-            mail = self._mail_command(transaction)
+            mail = self._commands.mail(transaction, self.offers)
         except CannotForward as refusal:
             transaction.local = True
             transaction.settle(refusal.reply, MAIL)
             self._events.append(Finished(transaction))
             return
-        rcpts = self._rcpt_commands(transaction)
+        rcpts = self._commands.rcpts(transaction, self.offers)
         if not any(rcpts):
             transaction.local = True
             self._events.append(Finished(transaction))
@@ -763,51 +577,6 @@ class ClientSession:
         else:
             self._pending.append((expected, bdat(chunk, last=last) + chunk))
 
-    def _mail_command(self, transaction: Transaction) -> bytes:
-        """MAIL with what each extension adds for this message and this server. Raises CannotForward."""
-        reverse_path = transaction.reverse_path
-        offers = self.offers
-        utf8 = "SMTPUTF8" in offers
-        command = b"MAIL FROM:<" + (b"" if reverse_path is NULL else path_octets(reverse_path, utf8=utf8)) + b">"
-        message = transaction.message
-        for keyword, outbound in self._outbound:
-            added = outbound(message, offers.get(keyword))
-            if added:
-                command += written(added)
-        return command
-
-    def _rcpt_commands(self, transaction: Transaction) -> list[bytes]:
-        """RCPT for every recipient; empty for one that cannot be sent, which has its reply then."""
-        commands: list[bytes] = []
-        for number, recipient in enumerate(transaction.recipients):
-            try:
-                commands.append(self._rcpt_command(transaction.message, recipient))
-            except CannotForward as refusal:
-                commands.append(b"")
-                transaction.unsendable.add(number)
-                transaction.replies[number] = refusal.reply
-                transaction.stages[number] = RCPT
-        return commands
-
-    def _rcpt_command(self, message: Outgoing, recipient: Addressee) -> bytes:
-        """RCPT, the same way; most recipients came without parameters. Raises CannotForward."""
-        command = b"RCPT TO:<" + path_octets(recipient.forward_path, utf8="SMTPUTF8" in self.offers) + b">"
-        parameters = recipient.parameters
-        if message.parameters.items:
-            for keyword, adjust in self._adjust_rcpt:
-                parameters = adjust(message, self.offers.get(keyword), parameters)
-        if parameters.items:
-            for keyword, outbound in self._outbound_rcpt:
-                command += written(outbound(parameters, self.offers.get(keyword)))
-        return command
-
-
-def written(parameters: Mapping[str, bytes | None]) -> bytes:
-    """Parameters as they follow a path."""
-    return b"".join(
-        b" " + name.encode("ascii") + (b"" if value is None else b"=" + value) for name, value in parameters.items()
-    )
-
 
 def refused(given: Reply) -> bool:
     """Whether a command that 2yz accepts was refused. Raises BadReply for 3yz, which asks for more where nothing
@@ -825,20 +594,3 @@ def offers(given: Reply) -> dict[str, str]:
         if KEYWORD.fullmatch(keyword):
             found.setdefault(keyword.upper(), rest.strip())
     return found
-
-
-def path_octets(mailbox: Mailbox, *, utf8: bool = False) -> bytes:
-    """A mailbox for the inside of `<>`, its domain as A-labels where that makes it ASCII; `utf8`: the server offers
-    SMTPUTF8. Raises CannotForward where it cannot stand in a command."""
-    text = str(mailbox)
-    if text.isascii() and text.isprintable():
-        return text.encode("ascii")
-    text = str(a_label_address(mailbox))
-    if not (utf8 or text.isascii()) or any(character < " " or character == "\x7f" for character in text):
-        raise CannotForward(UNSENDABLE_ADDRESS)
-    return text.encode()
-
-
-def told(command: bytes) -> str:
-    """A command as a dialogue shows it."""
-    return command.decode("utf-8", "backslashreplace")

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from purport.mail.address import Mailbox
 from purport.mail.envelope import Parameters, Recipient
-from purport.smtp.client import ClientSession, Ready, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Ready
+from purport.smtp.client_transaction import Transaction
 from purport.smtp.event import Mail, Rcpt
 from purport.smtp.extension import Outgoing
 from purport.smtp.extensions import ALL

@@ -8,7 +8,9 @@ from purport.mail.address import Mailbox
 from purport.mail.envelope import NO_PARAMETERS, Parameters, Recipient
 from purport.mail.header import read_header
 from purport.mail.reply import OK
-from purport.smtp.client import ClientSession, Finished, Stage, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Finished
+from purport.smtp.client_transaction import Stage, Transaction
 from purport.smtp.event import Mail
 from purport.smtp.extension import CannotForward, Outgoing
 from purport.smtp.extensions import ALL

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from purport.mail.address import Mailbox, a_label_address, parse_mailbox
 from purport.mail.envelope import Parameters, Recipient
 from purport.mail.reply import OK
-from purport.smtp.client import ClientSession, Finished, Transaction
+from purport.smtp.client import ClientSession
+from purport.smtp.client_event import Finished
+from purport.smtp.client_transaction import Transaction
 from purport.smtp.event import Mail, Rcpt
 from purport.smtp.extension import CannotForward, Outgoing
 from purport.smtp.extensions import ALL
