@@ -28,7 +28,7 @@ from purport.authentication.spf.checker import Checker
 from purport.config.dkim import load_signer
 from purport.config.load import SettingsError, load, parse_bind, state_folder
 from purport.config.schema import Settings
-from purport.delivery.attempt import Patience as DeliveryPatience
+from purport.delivery.patience import Patience as DeliveryPatience
 from purport.delivery.pool import Pool
 from purport.delivery.report import Reporter
 from purport.delivery.visit import Visits

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from purport.authentication.dkim.signer import DomainKey, Signer
-from purport.delivery.attempt import Job
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
+from purport.delivery.job import Job
 from purport.delivery.pool import PoolSettings
 from purport.mail.envelope import Parameters
 from support.dkim_keys import ed25519_key, signed, zone

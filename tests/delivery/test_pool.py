@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purport.delivery.attempt import Job, Patience
 from purport.delivery.content import in_memory
+from purport.delivery.destination import Destination, rank_of
 from purport.delivery.failure import Judgement
-from purport.delivery.pool import Destination, PoolSettings, rank_of
+from purport.delivery.job import Job
+from purport.delivery.patience import Patience
+from purport.delivery.pool import PoolSettings
 from purport.dns.zone import StaticResolver
 from purport.mail.address import Mailbox
 from purport.smtp.sasl.credentials import Credentials

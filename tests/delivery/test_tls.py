@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from purport.delivery.attempt import Patience
 from purport.delivery.failure import Judgement
+from purport.delivery.patience import Patience
 from purport.delivery.pool import PoolSettings
 from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.zone import StaticResolver

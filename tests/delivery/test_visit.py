@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from purport.delivery.attempt import Patience
+from purport.delivery.patience import Patience
 from purport.delivery.visit import BATCH, Visitor, Visits
 from purport.smtp.extensions import ALL
 from support.delivery_house import HOSTNAME, MESSAGE, NOW, House

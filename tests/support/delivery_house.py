@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from purport.delivery.attempt import Patience
+from purport.delivery.patience import Patience
 from purport.delivery.pool import Pool, PoolSettings
 from purport.delivery.report import Report, Reporter
 from purport.delivery.route import Routes, quarantined

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from purport.authentication.dkim.signer import NO_SIGNER, Signer
-from purport.delivery.attempt import Answer, Job, Patience
 from purport.delivery.content import in_memory
 from purport.delivery.failure import Judgement
+from purport.delivery.job import Answer, Job
+from purport.delivery.patience import Patience
 from purport.delivery.pool import Pool, PoolSettings
 from purport.delivery.sts_cache import StsPolicies
 from purport.delivery.tls_outcome import TlsOutcome

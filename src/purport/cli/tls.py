@@ -124,7 +124,7 @@ async def called(hosts: tuple[HostSurvey, ...], settings: tuple[Path, Settings] 
     """The hosts with what became of connections to them. Raises Failure."""
     from purport.cli.send import our_name
     from purport.config.load import SettingsError
-    from purport.delivery.attempt import Patience
+    from purport.delivery.patience import Patience
     from purport.delivery.survey import call
     from purport.net.client_tls import ClientContexts
     from purport.parts.sending import make_client_contexts

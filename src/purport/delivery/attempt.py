@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from purport.delivery.content import Content
-from purport.delivery.failure import Judgement
+from purport.delivery.job import Job
 from purport.delivery.tls_policy import OPPORTUNISTIC, TlsPolicy
 from purport.delivery.valid_since import NO_EDIT, Edit, edit_for
 from purport.mail.address import NULL, Mailbox
@@ -24,7 +23,7 @@ from purport.mail.reply import Reply, reply
 from purport.mail.valid_since import without
 from purport.net.client_tls import Flaw, Protection, flaw_of
 from purport.net.listener import send_at_once
-from purport.net.tls import HANDSHAKE_SECONDS, TlsLayer, described
+from purport.net.tls import TlsLayer, described
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.smtp.client import ClientSession
 from purport.smtp.client_event import BeginTls, ClientEvent, Finished, GoAhead, Ready, Reversed
@@ -45,112 +44,6 @@ from purport.smtp.reply_reader import BadReply
 
 PIECE: Final = 65536  # octets of a body on disk that are read and written in one turn of the event loop
 TRANSCRIPT: Final = 8192  # characters of a dialogue that are kept with the queue entry
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long each step may take, in seconds (RFC 5321 section 4.5.3.2; connect and hello are ours)."""
-
-    connect: float = 30.0
-    greeting: float = 300.0
-    hello: float = 300.0
-    tls: float = HANDSHAKE_SECONDS
-    mail: float = 300.0
-    rcpt: float = 300.0
-    data: float = 120.0
-    block: float = 180.0  # for each piece of the mail data to leave
-    end_of_data: float = 600.0
-    atrn: float = 660.0  # RFC 2645 section 5.2.1 asks for ten minutes at least
-    quit: float = 5.0  # nothing depends on it
-    idle: float = 5.0  # without a transaction, before QUIT
-
-    def by_stage(self) -> dict[Stage | None, float]:
-        """The seconds for what a session waits for; None: nothing."""
-        return {
-            Stage.GREETING: self.greeting,
-            Stage.HELLO: self.hello,
-            Stage.STARTTLS: self.tls,
-            Stage.AUTH: self.hello,
-            Stage.RESET: self.mail,
-            Stage.MAIL: self.mail,
-            Stage.RCPT: self.rcpt,
-            Stage.DATA: self.data,
-            Stage.MAIL_DATA: self.block,
-            Stage.CHUNK: self.end_of_data,
-            Stage.END_OF_DATA: self.end_of_data,
-            Stage.ATRN: self.atrn,
-            Stage.QUIT: self.quit,
-            None: self.idle,
-        }
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a host said about a recipient, and the dialogue that led there."""
-
-    reply: Reply
-    host: str = ""  # host, address and port; empty: there was none
-    transcript: str = ""
-    local: bool = False  # the reply is ours, about that host
-    reports: bool = False  # the host offers DSN: it reports what becomes of what it took (RFC 3461 section 5.2.1)
-    keeps_time: bool = False  # the host offers DELIVERBY (RFC 2852)
-    tls: str = ""  # version and cipher of the connection; empty: in clear
-    policy: str = ""  # what was asked of the connection, and by whom; empty: nothing, by nobody
-
-
-class Settle(Protocol):
-    """Takes what became of a recipient, once for each."""
-
-    def __call__(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer, /) -> None: ...
-
-
-@final
-class Job:
-    """A message for some of its recipients, all with one next hop, until each of them is settled."""
-
-    __slots__ = (
-        "body",
-        "content",
-        "edit",
-        "held",
-        "message",
-        "next_hop",
-        "rank",
-        "recipients",
-        "restarts",
-        "settle",
-        "trace",
-        "tried",
-    )
-
-    def __init__(
-        self,
-        message: QueuedMessage,
-        recipients: Sequence[QueuedRecipient],
-        next_hop: str,
-        content: Content,
-        settle: Settle,
-    ) -> None:
-        self.message = message
-        self.recipients = recipients
-        self.next_hop = next_hop
-        self.content = content
-        self.settle = settle
-        self.body: bytes | None = None  # in place of the message's: what it was converted to
-        self.trace = message.trace  # likewise: with the signatures of what it was converted to
-        self.edit = NO_EDIT  # of the transaction that is under way
-        self.tried: frozenset[str] = frozenset()  # hosts that said "not now"
-        self.held: dict[int, Answer] = {}  # what they said, by the recipient's number
-        self.restarts = 0  # how often a connection ended before it said a word about the message
-        self.rank = 0.0  # its place among those that wait for the same next hop: the lowest goes first
-
-    def part(self, recipients: Sequence[QueuedRecipient]) -> Job:
-        """A job for some of the recipients; what hosts said so far is known to it too."""
-        job = Job(self.message, recipients, self.next_hop, self.content, self.settle)
-        job.tried, job.held, job.rank = self.tried, self.held, self.rank
-        job.body, job.trace = self.body, self.trace
-        return job
 
 
 class Owner(Protocol):

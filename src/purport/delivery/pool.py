@@ -16,15 +16,17 @@ import functools
 import random
 import secrets
 import time
-from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 from purport.authentication.dkim.signer import Signer, no_signer
-from purport.delivery.attempt import Answer, Connection, Job, Patience
+from purport.delivery.attempt import Connection
+from purport.delivery.destination import Destination, first_unfit, key_of, rank_of
 from purport.delivery.failure import Judgement, judge_host
+from purport.delivery.job import Answer, Job
+from purport.delivery.patience import Patience
+from purport.delivery.refused import Refused, is_told, of_one_host, without_encryption
 from purport.delivery.route import SMTP_PORT, Target, Unroutable, targets
 from purport.delivery.settlement import convert, divided, settle_all, settle_transaction
 from purport.delivery.sts_cache import StsPolicies
@@ -35,7 +37,7 @@ from purport.dns.lookup import Resolver, run
 from purport.mail.address import NULL
 from purport.mail.domain import normal_domain
 from purport.mail.reply import Reply, reply
-from purport.net.client_tls import ClientContexts, Flaw
+from purport.net.client_tls import ClientContexts
 from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client import TLS_NOT_OFFERED, ClientSession
@@ -55,7 +57,6 @@ LONGEST_TICK: Final = 1.0  # seconds
 # By how much a job of another destination has to be before ours until a connection is given up for it: less than a step
 # of priority, and so much that two destinations do not take the connection from each other for each message.
 AHEAD: Final = STEP / 2
-NO_RANK: Final = float("inf")  # of who waits for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,106 +79,6 @@ class PoolSettings:
     def source(self, address: str) -> tuple[str, int] | None:
         """Where a connection to an address comes from; None: the system chooses."""
         return next(((one, 0) for one in self.sources if (":" in one) == (":" in address)), None)
-
-
-class Refused(Exception):
-    """No host of a next hop could be used; what the last one said, or why there was none to ask. `flaw` is that of a
-    handshake, `policy` what was asked of the connection, `transcript` the dialogue as far as it got."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        given: Reply,
-        host: str,
-        *,
-        flaw: Flaw | None = None,
-        policy: str = "",
-        transcript: str = "",
-    ) -> None:
-        super().__init__(str(given))
-        self.stage = stage
-        self.reply = given
-        self.host = host
-        self.flaw = flaw
-        self.policy = policy
-        self.transcript = transcript
-
-    @property
-    def answer(self) -> Answer:
-        """What recipients are told that were on their way there."""
-        local = self.stage in (Stage.CONNECT, Stage.PROTECTION, Stage.STARTTLS)
-        return Answer(self.reply, self.host, self.transcript, local, policy=self.policy)
-
-    @property
-    def needs_encryption(self) -> bool:
-        """Whether the host has no TLS for us, or none that proves who it is."""
-        if self.stage is not Stage.STARTTLS:
-            return False
-        return self.flaw is not None or self.reply == TLS_NOT_OFFERED or self.reply.permanent
-
-
-@final
-class Destination:
-    """A next hop: the jobs that wait for it and the connections to it. Messages that ask for another protection than
-    all others are on their way to a destination of their own."""
-
-    __slots__ = (
-        "connections",
-        "dead_until",
-        "demand",
-        "failures",
-        "forget_at",
-        "idle",
-        "last_refusal",
-        "next_hop",
-        "opening",
-        "queue",
-        "quiet_until",
-    )
-
-    def __init__(self, next_hop: str, demand: Demand = Demand.NOTHING) -> None:
-        self.next_hop = next_hop
-        self.demand = demand
-        self.queue: deque[Job] = deque()
-        self.connections: set[Connection] = set()
-        self.idle: dict[Connection, None] = {}  # in the order they became idle
-        self.opening = 0
-        self.failures = 0  # connections in a row that could not be made
-        self.quiet_until = 0.0  # no further connection is opened before
-        self.dead_until = 0.0  # nothing is tried before
-        self.forget_at = 0.0  # when the failures are
-        self.last_refusal: Refused | None = None
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return key_of(self.next_hop, self.demand)
-
-    def append(self, job: Job) -> None:
-        """A job behind all of its rank."""
-        queue = self.queue
-        if not queue or queue[-1].rank <= job.rank:
-            queue.append(job)
-        else:
-            queue.insert(bisect_right(queue, job.rank, key=rank_of), job)
-
-    def give_back(self, job: Job) -> None:
-        """A job that was taken before, before all of its rank."""
-        queue = self.queue
-        if not queue or job.rank <= queue[0].rank:
-            queue.appendleft(job)
-        else:
-            queue.insert(bisect_left(queue, job.rank, key=rank_of), job)
-
-    @property
-    def rank(self) -> float:
-        """That of its next job."""
-        return self.queue[0].rank if self.queue else NO_RANK
-
-    @property
-    def forgettable(self) -> bool:
-        """Whether nothing would be lost without it."""
-        return not (self.queue or self.connections or self.opening or self.failures)
 
 
 @final
@@ -654,51 +555,3 @@ class Pool:
                 self._serve(destination)
         if self._where or self._destinations:
             self._tick_later()
-
-
-def first_unfit(queue: deque[Job], connection: Connection) -> Job | None:
-    """The job that this connection would get next, where its host does not take the message as it is."""
-    for job in queue:
-        if connection.host not in job.tried:
-            return None if connection.takes(job) else job
-    return None
-
-
-def key_of(next_hop: str, demand: Demand) -> str:
-    """What a destination is found by."""
-    return next_hop if demand is Demand.NOTHING else f"{next_hop} {demand.value}"
-
-
-def without_encryption(refused: Refused) -> Refused:
-    """What it means that a host refused the connection which a message with REQUIRETLS needs (RFC 8689 section 4.2.1):
-    where it has no protection that will do, another attempt would not find it either."""
-    if not refused.needs_encryption:
-        return refused
-    given = reply(550, "5.7.10", f"Encryption needed: {refused.reply.text[0]}")
-    return Refused(
-        Stage.PROTECTION, given, refused.host, flaw=refused.flaw, policy=refused.policy, transcript=refused.transcript
-    )
-
-
-def rank_of(waiting: Job | Destination) -> float:
-    """The rank of a job, or of a destination's next one."""
-    return waiting.rank
-
-
-def of_one_host(refused: Refused, before: Refused) -> Refused:
-    """What is told of a host after two of its addresses refused. One that was there and cannot have the message speaks
-    for those that were not there: many a host has an IPv6 address that nobody reaches."""
-    for one, other in ((refused, before), (before, refused)):
-        if one.stage is Stage.PROTECTION and one.reply.permanent and other.stage is Stage.CONNECT:
-            return one
-    return refused if is_told(refused, before) else before
-
-
-def is_told(refused: Refused, before: Refused) -> bool:
-    """Whether this is told of a next hop rather than what another host said before. Only if all say "never" is it
-    never; and one that was there tells more than one that was not."""
-    if judge_host(refused.reply, refused.stage) is not Judgement.DEFERRED:
-        return False
-    if judge_host(before.reply, before.stage) is not Judgement.DEFERRED:
-        return True
-    return refused.stage is not Stage.CONNECT or before.stage is Stage.CONNECT

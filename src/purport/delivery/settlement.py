@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from purport.authentication.dkim.signer import Signer
-from purport.delivery.attempt import Answer, Connection, Job
+from purport.delivery.attempt import Connection
 from purport.delivery.content import Content, converted
 from purport.delivery.failure import Judgement, judge
+from purport.delivery.job import Answer, Job
 from purport.mail.conversion import CannotConvert
 from purport.mail.reply import reply
 from purport.queue.store import QueuedRecipient

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
-from purport.delivery.attempt import Connection, Job, Patience
+from purport.delivery.attempt import Connection
+from purport.delivery.job import Job
+from purport.delivery.patience import Patience
 from purport.delivery.route import Target, targets
 from purport.delivery.tls_choice import TlsChoice, Unprotected, protection_of
 from purport.delivery.tls_policy import TlsPolicy

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Final, final
 
 from purport.authentication.dkim.signer import Signer, no_signer
-from purport.delivery.attempt import Connection, Job, Patience
+from purport.delivery.attempt import Connection
+from purport.delivery.job import Job
+from purport.delivery.patience import Patience
 from purport.delivery.settlement import convert, divided, give_back, settle_transaction
 from purport.delivery.worker import Deliverer
 from purport.mail.reply import Reply

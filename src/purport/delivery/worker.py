@@ -21,10 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, final
 
-from purport.delivery.attempt import Answer, Job
 from purport.delivery.content import Content, in_memory, on_disk
 from purport.delivery.deadline import Deadline, deadline_of
 from purport.delivery.failure import Judgement, status_of
+from purport.delivery.job import Answer, Job
 from purport.delivery.maildir import JUNK_FOLDER, Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
 from purport.delivery.report import Report, Reporter, fate_of

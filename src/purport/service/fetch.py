@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from purport.delivery.attempt import Connection, Job, Patience
+from purport.delivery.attempt import Connection
+from purport.delivery.job import Job
+from purport.delivery.patience import Patience
 from purport.delivery.route import Target, Unroutable, targets
 from purport.delivery.tls_policy import Level
 from purport.dns.lookup import Resolver, run
