@@ -10,7 +10,6 @@ the Maildirs.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable, Collection, Container, Sequence
@@ -19,29 +18,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
+from purport.delivery.answers import DELIVERED, EXPIRED, expired, failure_reply, returns_at, waiting
 from purport.delivery.content import Content, in_memory, on_disk
-from purport.delivery.deadline import Deadline, deadline_of
+from purport.delivery.delivery_log import DeliveryLog
 from purport.delivery.failure import Judgement, status_of
 from purport.delivery.job import Answer, Job
 from purport.delivery.maildir import JUNK_FOLDER, Drop, Failure, deliver_many
 from purport.delivery.pool import Pool
-from purport.delivery.report import Report, Reporter, fate_of
+from purport.delivery.report import Report, Reporter
+from purport.delivery.round import Round
 from purport.delivery.route import FAIL, JUNK, MAILDIRS, failure_of
-from purport.mail.dsn import Action, Fate
-from purport.mail.reply import Reply, reply
+from purport.delivery.telling import Teller
+from purport.mail.reply import reply
 from purport.queue.schedule import LOWEST, Schedule, rank
 from purport.queue.store import NotStored, Outcome, QueuedMessage, QueuedRecipient, QueueStore, is_on_demand
 
 T = TypeVar("T")
 
-DELIVERED: Final = reply(250, "2.0.0", "delivered to maildir")
-FULL: Final = "4.2.2"  # RFC 3463 section 3.3: mailbox full
-EXPIRED: Final = "4.4.7"  # RFC 3463 section 3.5: delivery time expired
-RETURNED: Final = "5.4.7"  # the same, by the time that the sender set (RFC 2852 section 4.1.3)
-NO_ANSWER: Final = "4.4.1"  # RFC 3463 section 3.5: the host does not answer
-WAITING: Final = "Waits for its host to come for it"
 RECIPIENTS: Final = 100  # of one transaction: what every server takes (RFC 5321 section 4.5.3.1.8)
 BATCH: Final = 256  # messages that share the syncs of their Maildirs
 THREADS: Final = 2  # that wait for the disk: one for Maildirs, one for bodies that are read
@@ -57,62 +52,6 @@ class Limits:
     messages: int = 2000
     octets: int = 67108864  # of bodies
     claim: int = 200  # messages taken out of the queue in one step
-
-
-class DeliveryLog(Protocol):
-    """Hears of everything that an operator or the ledger wants to know."""
-
-    def attempted(
-        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, status: str, now: float
-    ) -> None:
-        """What became of a recipient: `outcome.action` is `delivered`, `relayed`, `deferred` or `failed`; `status`
-        is the enhanced code."""
-
-    def reported(self, report: Report) -> None:
-        """A delivery report is in the queue."""
-
-    def unreported(self, message: QueuedMessage, error: BaseException) -> None:
-        """There was no room for a report about `message`."""
-
-    def removed(self, queue_id: str) -> None:
-        """The last recipient is finished."""
-
-    def unrecorded(self, error: BaseException) -> None:
-        """The store could not keep outcomes; it is asked again until it can."""
-
-
-@final
-class Round:
-    """One message, until each recipient that is due is settled."""
-
-    __slots__ = (
-        "content",
-        "deadline",
-        "deferred",
-        "deliverer",
-        "due_at",
-        "left",
-        "message",
-        "octets",
-        "rank",
-        "told",
-    )
-
-    def __init__(self, deliverer: Deliverer, message: QueuedMessage, octets: int, rank: float) -> None:
-        self.deliverer = deliverer
-        self.message = message
-        self.octets = octets
-        self.rank = rank
-        self.left = len(message.recipients)
-        self.content: Content | None = None
-        self.deadline: Deadline | None = deadline_of(message)
-        self.due_at = 0.0  # one time for all that are deferred, so that they share the next round
-        self.deferred = False
-        self.told: list[tuple[Outcome, list[Fate]]] = []  # recorded at the end, with what the sender hears of it
-
-    def settle(self, recipient: QueuedRecipient, judgement: Judgement, answer: Answer) -> None:
-        """What became of one recipient."""
-        self.deliverer.settled(self, recipient, judgement, answer)
 
 
 @final
@@ -135,6 +74,7 @@ class Deliverer:
         self._store = store
         self._pool = pool
         self._reporter = reporter
+        self._teller = Teller(reporter, schedule)
         self._schedule = schedule
         self._log = log
         self._maildirs = maildirs
@@ -274,7 +214,7 @@ class Deliverer:
             return None
         self._messages += 1
         self._octets += size
-        current = Round(self, message, size, rank(self._clock(), message.priority))
+        current = Round(self.settled, message, size, rank(self._clock(), message.priority))
         if octets is not None:
             current.content = in_memory(message, octets)
         return current
@@ -375,7 +315,7 @@ class Deliverer:
                 current.deferred = True
                 self._urgent = self._urgent or message.priority > 0
         self._log.attempted(message, recipient, outcome, status, now)
-        fates = self._fates(current, recipient, judgement, answer, status, said, now)
+        fates = self._teller.fates(current, recipient, judgement, answer, status, said, now)
         if fates:
             outcome.warned = outcome.action == "deferred"
             current.told.append((outcome, fates))
@@ -388,64 +328,6 @@ class Deliverer:
         current.left -= 1
         if not current.left:
             self._finish(current, now)
-
-    def _fates(
-        self,
-        current: Round,
-        recipient: QueuedRecipient,
-        judgement: Judgement,
-        answer: Answer,
-        status: str,
-        said: str,
-        now: float,
-    ) -> list[Fate]:
-        """What the sender is to hear of it."""
-        message, deadline = current.message, current.deadline
-        wanted = self._reporter.wanted
-        host = "" if answer.local else answer.host
-        unasked = judgement is Judgement.RELAYED and (
-            deadline is not None and deadline.tells_relayed(now, kept=answer.keeps_time)
-        )
-        action: Action | None = "relayed" if unasked else self._action(current, recipient, judgement, answer, now)
-        fates: list[Fate] = []
-        if action == "delayed" and wanted(message, recipient, action):
-            fates.append(self._delayed(current, recipient, status, said, host, now))
-        elif action is not None and wanted(message, recipient, action, unasked=unasked):
-            fates.append(fate_of(recipient, action, status, said, host, reported=answer.reports))
-        if deadline is not None and judgement in (Judgement.DELIVERED, Judgement.RELAYED):
-            # It is there now, but who set a time is told that it was not kept (RFC 2852 section 4.1.3).
-            late = deadline.ahead and deadline.passed(now) and not recipient.warned
-            if late and wanted(message, recipient, "delayed"):
-                fates.append(fate_of(recipient, "delayed", EXPIRED, said, host, late=True))
-        return fates
-
-    def _action(
-        self, current: Round, recipient: QueuedRecipient, judgement: Judgement, answer: Answer, now: float
-    ) -> Action | None:
-        """What a report would say; None where there is nothing to report yet, or another host does it."""
-        if judgement is Judgement.FAILED:
-            return "failed"
-        if judgement is Judgement.DELIVERED:
-            return "delivered"
-        if judgement is Judgement.RELAYED:
-            return None if answer.reports else "relayed"
-        deadline = current.deadline
-        if deadline is None or deadline.returns:
-            late = self._schedule.warns(current.message.released_at, now)
-        else:  # who sent it said when they want to hear of it
-            late = deadline.passed(now)
-        return "delayed" if late and not recipient.warned else None
-
-    def _delayed(
-        self, current: Round, recipient: QueuedRecipient, status: str, said: str, host: str, now: float
-    ) -> Fate:
-        """A recipient that waits: until when it may."""
-        deadline, until = current.deadline, self._schedule.expires_at(current.message.released_at)
-        if deadline is not None and deadline.returns:
-            until = min(until, deadline.at)
-        elif deadline is not None and deadline.passed(now):
-            status = EXPIRED
-        return fate_of(recipient, "delayed", status, said, host, retry_until=until)
 
     def _due_at(self, current: Round, recipient: QueuedRecipient, now: float) -> float | None:
         """When to try again, or for what waits for its host when there will be something to tell; None: never."""
@@ -636,31 +518,3 @@ class Deliverer:
         self._threads.add(future)
         future.add_done_callback(self._threads.discard)
         future.add_done_callback(done)
-
-
-def waiting(last: str) -> Answer:
-    """What is said of a recipient whose host has not come for its mail; `last` is what it met last."""
-    given = reply(450, NO_ANSWER, WAITING)
-    if last and not last.startswith(str(given)):
-        given = reply(450, NO_ANSWER, f"{WAITING}; at last: {last}")
-    elif last:
-        given = reply(450, NO_ANSWER, last.removeprefix(f"450 {NO_ANSWER} "))
-    return Answer(given, local=True)
-
-
-def expired(last: str) -> Answer:
-    """What a message gets that has to return, as its time is over; `last` is what it met last."""
-    said = f"Delivery time expired; at last: {last}" if last else "Delivery time expired"
-    return Answer(reply(554, RETURNED, said), local=True)
-
-
-def returns_at(deadline: Deadline | None) -> float:
-    """When a message is not delivered any more."""
-    return deadline.at if deadline is not None and deadline.returns else math.inf
-
-
-def failure_reply(failure: Failure) -> Reply:
-    """What a Maildir that could not be written says; the disk may have room again later."""
-    if failure.full:
-        return reply(452, FULL, f"Mailbox cannot be written: {failure.reason}")
-    return reply(451, "4.3.0", f"Mailbox cannot be written: {failure.reason}")
