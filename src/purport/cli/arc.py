@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from purport.cli.exits import config_option, read_input, settings_if_any
+from purport.cli.exits import config_option, read_input, settings_if_any, zone_option
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def command() -> None:
 @command.command("verify")
 @click.argument("file", metavar="FILE")
 @click.option("--trust", multiple=True, metavar="DOMAIN", help="A sealer whose word is taken; more than once.")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--json", "as_json", is_flag=True, help="The result as a JSON object.")
 @config_option
 def verify(file: str, trust: tuple[str, ...], zone: str | None, as_json: bool, config: str | None) -> None:
-    """Who sealed the message in FILE (`-` is stdin), and does the chain hold? The result's word stands alone on the
-    first line.
+    """Verify who sealed the message in FILE (`-` is stdin), and that the chain holds. The result's word stands alone on
+    the first line.
 
     Exits with 0 pass, 1 fail, 6 none.
     """

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from purport.cli.exits import config_option, read_input, settings_if_any, with_crlf
+from purport.cli.exits import config_option, read_input, settings_if_any, with_crlf, zone_option
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ QUEUE_ID: Final = re.compile(r"\bid ([0-9A-Z]{13})\b")
 @click.option(
     "--trust", multiple=True, metavar="HOST", help="A server whose Received field is believed; more than once."
 )
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--json", "as_json", is_flag=True, help="The hops as a JSON object.")
 @config_option
 def command(file: str, trust: tuple[str, ...], zone: str | None, as_json: bool, config: str | None) -> None:

@@ -20,6 +20,7 @@ from purport.cli.exits import (
     settings_if_any,
     settings_of,
     with_crlf,
+    zone_option,
 )
 from purport.mail.text import safe
 
@@ -81,7 +82,7 @@ def txt(keyfile: str, name: str) -> None:
 @command.command("verify")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a message.")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @config_option
 def verify(files: tuple[str, ...], as_json: bool, zone: str | None, config: str | None) -> None:
     """Verify the signatures of messages; `-` is stdin. Exits with 0 where each message has one that passes, else 1."""

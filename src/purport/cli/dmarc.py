@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from purport.cli.exits import EX_DATAERR, EX_TEMPFAIL, EX_USAGE, Failure, config_option, settings_if_any
+from purport.cli.exits import EX_DATAERR, EX_TEMPFAIL, EX_USAGE, Failure, config_option, settings_if_any, zone_option
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def command() -> None:
 
 @command.command("check")
 @click.argument("domain")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--json", "as_json", is_flag=True, help="What was found as a JSON object.")
 @config_option
 def check(domain: str, zone: str | None, as_json: bool, config: str | None) -> None:

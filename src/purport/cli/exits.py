@@ -44,6 +44,11 @@ def config_option(function: F) -> F:
     return click.option("--config", metavar="FILE", help=told)(function)
 
 
+def zone_option(function: F) -> F:
+    """The option that names what answers in place of the DNS."""
+    return click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")(function)
+
+
 def ip_option(function: F) -> F:
     """The option that names the client's address, checked."""
 

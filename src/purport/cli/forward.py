@@ -25,6 +25,7 @@ from purport.cli.exits import (
     reverse_path_of,
     settings_if_any,
     with_crlf,
+    zone_option,
 )
 from purport.mail.text import safe
 
@@ -52,7 +53,7 @@ def command() -> None:
 @click.option("--ip", "addresses", multiple=True, metavar="OUR_IP", help="An address that we connect from.")
 @click.option("--helo", default="", metavar="H", help="What we say in EHLO; default: our hostname, else DOMAIN.")
 @click.option("--mail-from", "path", metavar="P", help="The reverse-path; default: that of Return-Path, else From.")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--json", "as_json", is_flag=True, help="The plan as a JSON object.")
 @config_option
 def plan(

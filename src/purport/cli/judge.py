@@ -21,6 +21,7 @@ from purport.cli.exits import (
     reverse_path_of,
     settings_if_any,
     with_crlf,
+    zone_option,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ REFUSED = 1  # the exit code: no sysexit says it, and a script must tell it from
 @click.option("--mail-from", required=True, metavar="P", help="The reverse-path; empty or <> for the null one.")
 @click.option("--rcpt", multiple=True, metavar="P", help="A forward-path; may be given several times.")
 @click.option("--submitter", metavar="P", help="The submitter that the client would name.")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--json", "as_json", is_flag=True, help="The record as a JSON object.")
 @config_option
 def command(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from purport.cli.exits import EX_USAGE, Failure, config_option, ip_option, settings_if_any
+from purport.cli.exits import EX_USAGE, Failure, config_option, ip_option, settings_if_any, zone_option
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ def command() -> None:
 @click.option("--id", "identity", required=True, metavar="ADDRESS", help="The address to check; for helo a domain.")
 @ip_option
 @click.option("--helo", default="", metavar="H", help="What the client said in HELO or EHLO.")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--trace", is_flag=True, help="Show every step.")
 @click.option("--json", "as_json", is_flag=True, help="The result as a JSON object.")
 @config_option
 def check(
     scope: Scope, identity: str, ip: str, helo: str, zone: str | None, trace: bool, as_json: bool, config: str | None
 ) -> None:
-    """May this client speak for this address? The result's word stands alone on the first line, and the last one is
-    the Received-SPF field.
+    """Check whether this client may speak for this address. The result's word stands alone on the first line, and the
+    last one is the Received-SPF field.
 
     Exits with 0 pass, 1 fail, 2 softfail, 3 neutral, 4 permerror, 5 temperror, 6 none.
     """

@@ -19,6 +19,7 @@ from purport.cli.exits import (
     Failure,
     config_option,
     settings_if_any,
+    zone_option,
 )
 from purport.mail.text import safe
 
@@ -43,7 +44,7 @@ def command() -> None:
 @click.option("--connect", is_flag=True, help="Connect to each address, begin TLS, and say what came of it.")
 @click.option("--require-tls", is_flag=True, help="As for a message with REQUIRETLS.")
 @click.option("--port", type=click.IntRange(1, 65535), default=SMTP_PORT, show_default=True, help="Of MX hosts.")
-@click.option("--zone", metavar="FILE", help="Ask this JSON zone instead of the DNS.")
+@zone_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @config_option
 def check(
