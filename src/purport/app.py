@@ -45,7 +45,7 @@ from purport.parts.fetch import make_sources
 from purport.parts.forwarding import make_forwarding
 from purport.parts.front import make_certificates, make_fetched_front, make_front
 from purport.parts.logins import make_authenticator, make_guard_limits
-from purport.parts.reports import make_submitter
+from purport.parts.reports import make_organization
 from purport.parts.resolver import make_resolver
 from purport.parts.sending import (
     make_client_contexts,
@@ -171,8 +171,8 @@ class Server:
                 time.time,
                 lambda: self._signer,
             ),
-            tls=make_submitter(settings, settings.tls_report) if settings.tls_report.send else None,
-            dmarc=make_submitter(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
+            tls=make_organization(settings, settings.tls_report) if settings.tls_report.send else None,
+            dmarc=make_organization(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
             note=log.notice,
             warn=log.warning,
             failure=log.failure,

@@ -10,17 +10,17 @@ from purport.dns.zone import StaticResolver
 from purport.queue.schedule import Schedule
 from purport.reporting.database import NAME, read
 from purport.reporting.dmarc import counts as dmarc_counts
+from purport.reporting.organization import Organization
 from purport.reporting.outbox import Outbox
 from purport.reporting.reporting import Reporting
-from purport.reporting.submitter import Submitter
 from purport.reporting.tls import counts as tls_counts
 from support.delivery_house import HOSTNAME, House
 from support.dmarc_rows import PASSED
-from support.reporting import DAY, NOON, SUBMITTER, succeeded
+from support.reporting import DAY, NOON, ORGANIZATION, succeeded
 from support.scripted_server import ScriptedServer, on_loop
 
 
-def reporting(folder: Path, house: House, tls: Submitter | None, dmarc: Submitter | None) -> Reporting:
+def reporting(folder: Path, house: House, tls: Organization | None, dmarc: Organization | None) -> Reporting:
     house.now = NOON
     outbox = Outbox(
         HOSTNAME, house.routes, Schedule(), house.store, house.ids.next, house.deliverer.submit, lambda: house.now
@@ -43,7 +43,7 @@ def reporting(folder: Path, house: House, tls: Submitter | None, dmarc: Submitte
 @on_loop
 async def test_what_is_switched_on_is_counted(tmp_path: Path, tls: bool, dmarc: bool) -> None:
     async with ScriptedServer() as server, House(tmp_path, server) as house:
-        current = reporting(tmp_path, house, SUBMITTER if tls else None, SUBMITTER if dmarc else None)
+        current = reporting(tmp_path, house, ORGANIZATION if tls else None, ORGANIZATION if dmarc else None)
         current.start()
         current.report_tls(succeeded())
         current.report_dmarc(PASSED)

@@ -13,10 +13,10 @@ from purport.reporting.database import ReportDatabase
 from purport.reporting.dmarc import counts as dmarc_counts
 from purport.reporting.dmarc.kind import DmarcReports
 from purport.reporting.dmarc.row import DmarcRow
+from purport.reporting.organization import Organization
 from purport.reporting.outbox import Outbox
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
-from purport.reporting.submitter import Submitter
 from purport.reporting.tally import Tally
 from purport.reporting.tls import counts
 from purport.reporting.tls.kind import TlsReports
@@ -26,7 +26,7 @@ from support.dkim_keys import ed25519_key, zone
 DAY = 20780  # 2026-11-23
 NOON = DAY * 86400 + 43200.0
 NEXT_DAY = (DAY + 1) * 86400.0
-SUBMITTER = Submitter("Company", Mailbox("postmaster", HOSTNAME), Mailbox("tls-reports", HOSTNAME))
+ORGANIZATION = Organization("Company", Mailbox("postmaster", HOSTNAME), Mailbox("tls-reports", HOSTNAME))
 SIGNER = Signer([DomainKey(HOSTNAME, "s1", ed25519_key())])
 KEYS = zone(ed25519_key(), "s1", HOSTNAME)
 
@@ -68,7 +68,7 @@ class Round:
             dmarc_counts.KIND, dmarc_counts.write, self.database, clock=lambda: house.now, warn=self.warnings.append
         )
         self.sender = ReportSender(
-            kinds=[TlsReports(SUBMITTER, self.tally.flush), DmarcReports(SUBMITTER, self.rows.flush)],
+            kinds=[TlsReports(ORGANIZATION, self.tally.flush), DmarcReports(ORGANIZATION, self.rows.flush)],
             database=self.database,
             resolver=resolver,
             outbox=Outbox(

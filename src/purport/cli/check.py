@@ -93,9 +93,9 @@ def check_reports(path: Path, settings: Settings) -> None:
     if not table.send or not (settings.dkim or table.contact or table.from_):
         return
     from purport.config.dkim import load_signer
-    from purport.parts.reports import make_submitter
+    from purport.parts.reports import make_organization
 
-    sender = make_submitter(settings, table).sender
+    sender = make_organization(settings, table).sender
     if not load_signer(path, settings).keys_for(sender):  # `check_dkim` has read the keys before
         warn(
             f"TLS reports are not sent by mail: there is no DKIM key for {sender.domain}",

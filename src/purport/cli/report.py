@@ -173,13 +173,13 @@ def _destinations(wish: Wish) -> str:
 
 def _kind(name: str, settings: Settings) -> Kind:
     """A kind of reports, without what counts."""
-    from purport.parts.reports import make_submitter
+    from purport.parts.reports import make_organization
     from purport.reporting.dmarc.kind import DmarcReports
     from purport.reporting.tls.kind import TlsReports
 
     if name == "dmarc":
-        return DmarcReports(make_submitter(settings, settings.dmarc_report))
-    return TlsReports(make_submitter(settings, settings.tls_report))
+        return DmarcReports(make_organization(settings, settings.dmarc_report))
+    return TlsReports(make_organization(settings, settings.tls_report))
 
 
 def _day(date: str | None) -> int:

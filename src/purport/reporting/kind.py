@@ -10,7 +10,7 @@ from typing import ClassVar
 from purport.dns.lookup import Evaluation
 from purport.mail.address import Mailbox
 from purport.reporting.document import Document
-from purport.reporting.submitter import Submitter
+from purport.reporting.organization import Organization
 from purport.reporting.wish import Wish
 
 
@@ -20,15 +20,15 @@ class Kind(ABC):
     name: ClassVar[str]  # `tls` or `dmarc`, in the database and in commands
     must_be_signed: ClassVar[bool]  # whether its mail is worth nothing without a DKIM signature
 
-    def __init__(self, submitter: Submitter, flush: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, organization: Organization, flush: Callable[[], Awaitable[None]] | None = None) -> None:
         """`flush` writes what was counted; None: nothing is counted here, as in a command."""
-        self.submitter = submitter
+        self.organization = organization
         self._flush = flush
 
     @property
     def sender(self) -> Mailbox:
         """The From of its mail."""
-        return self.submitter.sender
+        return self.organization.sender
 
     async def flush(self) -> None:
         """Write what was counted."""

@@ -17,10 +17,10 @@ from purport.reporting.dmarc import counts as dmarc_counts
 from purport.reporting.dmarc.kind import DmarcReports
 from purport.reporting.dmarc.row import DmarcRow
 from purport.reporting.kind import Kind
+from purport.reporting.organization import Organization
 from purport.reporting.outbox import Outbox
 from purport.reporting.post import Poster
 from purport.reporting.sender import ReportSender
-from purport.reporting.submitter import Submitter
 from purport.reporting.tally import Tally
 from purport.reporting.tls import counts as tls_counts
 from purport.reporting.tls.kind import TlsReports
@@ -43,8 +43,8 @@ class Reporting:
         *,
         resolver: Resolver,
         outbox: Outbox,
-        tls: Submitter | None,
-        dmarc: Submitter | None,
+        tls: Organization | None,
+        dmarc: Organization | None,
         note: Callable[[str], None],
         warn: Callable[[str], None],
         failure: Callable[[str, BaseException], None],

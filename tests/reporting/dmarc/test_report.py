@@ -15,11 +15,11 @@ from purport.reporting.day import parse
 from purport.reporting.dmarc.report import SIGNATURES, DmarcReport, Reason, document, reported
 from purport.reporting.dmarc.row import DkimCheck, DmarcRow, PublishedPolicy, SpfCheck
 from purport.reporting.document import mail
-from purport.reporting.submitter import Submitter
+from purport.reporting.organization import Organization
 from support.dmarc_rows import FAILED, PASSED, POLICY
 
 DAY = parse("1979-08-07")
-SUBMITTER = Submitter(
+ORGANIZATION = Organization(
     "Sample Reporter",
     Mailbox("report_sender", "example-reporter.com"),
     Mailbox("dmarc", "example-reporter.com"),
@@ -44,7 +44,7 @@ def xml(*rows: tuple[DmarcRow, int], policy: PublishedPolicy = POLICY) -> bytes:
         one = reported(row)
         assert one is not None
         told.append((one, messages))
-    return DmarcReport(SUBMITTER, DAY, policy, tuple(told), "Example DMARC Aggregate Reporter v1.2").xml()
+    return DmarcReport(ORGANIZATION, DAY, policy, tuple(told), "Example DMARC Aggregate Reporter v1.2").xml()
 
 
 def find(octets: bytes, path: str) -> list[str]:
@@ -189,10 +189,10 @@ def test_a_row_without_an_address_is_none_and_a_report_without_rows_neither() ->
 def test_the_mail_is_that_of_section_3_5_2() -> None:
     told = reported(PASSED)
     assert told is not None
-    made = document(DmarcReport(SUBMITTER, DAY, POLICY, ((told, 7),)))
+    made = document(DmarcReport(ORGANIZATION, DAY, POLICY, ((told, 7),)))
     octets = mail(
         made,
-        sender=SUBMITTER.sender,
+        sender=ORGANIZATION.sender,
         recipients=[Mailbox("dmarc", "example.com")],
         message_id="08XFKQY11Q9KQ@mx.example-reporter.com",
         now=302918400.0,

@@ -17,7 +17,7 @@ from purport.reporting.tls import counts
 from purport.reporting.tls.report import TlsReport
 from support.certificates import Authority, shows
 from support.outside import Outside
-from support.reporting import DAY, SUBMITTER
+from support.reporting import DAY, ORGANIZATION
 from support.scripted_server import ScriptedServer, on_loop
 
 DOMAIN = "company.com.example"
@@ -63,7 +63,7 @@ async def test_good_and_bad_connections_of_a_day_are_one_report(tmp_path: Path) 
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection)
         assert counts.write(connection, DAY, Counter(outcomes)) == 0
-        report = TlsReport(SUBMITTER, DAY, DOMAIN, counts.policies(connection, DAY, DOMAIN))
+        report = TlsReport(ORGANIZATION, DAY, DOMAIN, counts.policies(connection, DAY, DOMAIN))
     (told,) = json.loads(report.json())["policies"]
     assert told["policy"] == {
         "policy-type": "sts",

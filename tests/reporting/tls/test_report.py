@@ -10,17 +10,17 @@ import json
 from purport.mail.address import Mailbox
 from purport.reporting.day import parse
 from purport.reporting.document import mail
-from purport.reporting.submitter import Submitter
+from purport.reporting.organization import Organization
 from purport.reporting.tls.report import FailureDetails, PolicyCounts, TlsReport, document
 
 DAY = parse("2016-04-01")
-SUBMITTER = Submitter(
+ORGANIZATION = Organization(
     "Company-X", Mailbox("sts-reporting", "company-x.example"), Mailbox("tlsrpt", "company-x.example")
 )
 # Appendix B, as data. What differs from its text: `mx-host` is an array, as section 4.4 has it ("provided as a JSON
 # array of strings"); "additional-information" is no name of section 4.4, and we have no such page.
 REPORT = TlsReport(
-    SUBMITTER,
+    ORGANIZATION,
     DAY,
     "company-y.example",
     (
@@ -101,7 +101,7 @@ def test_the_example_of_appendix_b() -> None:
 
 def test_a_domain_without_a_policy_has_neither_policy_string_nor_details() -> None:
     counts = PolicyCounts("no-policy-found", "example.com", (), (), 2, 0)
-    (told,) = json.loads(TlsReport(SUBMITTER, DAY, "example.com", (counts,)).json())["policies"]
+    (told,) = json.loads(TlsReport(ORGANIZATION, DAY, "example.com", (counts,)).json())["policies"]
     assert told == {
         "policy": {"policy-type": "no-policy-found", "policy-domain": "example.com"},
         "summary": {"total-successful-session-count": 2, "total-failure-session-count": 0},
@@ -115,7 +115,7 @@ def test_the_file_is_named_as_section_5_1_says() -> None:
 def test_the_mail_is_that_of_section_5_3() -> None:
     octets = mail(
         document(REPORT),
-        sender=SUBMITTER.sender,
+        sender=ORGANIZATION.sender,
         recipients=[Mailbox("a", "company-y.example"), Mailbox("b", "company-y.example")],
         message_id="08XFKQY11Q9KQ@mx.company-x.example",
         now=1459560000.0,

@@ -33,7 +33,7 @@ class DmarcReports(Kind):
     def document(self, connection: sqlite3.Connection, day: int, domain: str) -> Document:
         """The report."""
         policy, rows = counts.policy_of(connection, day, domain), counts.rows_of(connection, day, domain)
-        return document(DmarcReport(self.submitter, day, policy, rows, f"Purport {__version__}"))
+        return document(DmarcReport(self.organization, day, policy, rows, f"Purport {__version__}"))
 
     def forget(self, connection: sqlite3.Connection, before: int) -> None:
         """Delete old counts."""

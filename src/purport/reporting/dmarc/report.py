@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from purport.reporting.day import begin_of, end_of, name_of
 from purport.reporting.dmarc.row import DkimCheck, DmarcRow, PublishedPolicy, SpfCheck
 from purport.reporting.document import Document
-from purport.reporting.submitter import Submitter
+from purport.reporting.organization import Organization
 
 NAMESPACE: Final = "urn:ietf:params:xml:ns:dmarc-2.0"
 SIGNATURES: Final = 20  # of one row; RFC 9990 section 3.1.3 would allow 100
@@ -56,7 +56,7 @@ class DmarcReport:
     """All that is told to the owner of a policy about a day; `rows` with the number of their messages, `generator` what
     wrote it."""
 
-    submitter: Submitter
+    organization: Organization
     day: int
     policy: PublishedPolicy
     rows: tuple[tuple[ReportedRow, int], ...]
@@ -69,9 +69,9 @@ class DmarcReport:
         root = ElementTree.Element("feedback", {"xmlns": NAMESPACE})
         _add(root, "version", "1.0")
         metadata = _add(root, "report_metadata")
-        _add(metadata, "org_name", self.submitter.organization)
-        _add(metadata, "email", str(self.submitter.contact))
-        _add(metadata, "report_id", self.submitter.report_id(self.day, self.policy.domain))
+        _add(metadata, "org_name", self.organization.name)
+        _add(metadata, "email", str(self.organization.contact))
+        _add(metadata, "report_id", self.organization.report_id(self.day, self.policy.domain))
         period = _add(metadata, "date_range")
         _add(period, "begin", str(begin_of(self.day)))
         _add(period, "end", str(end_of(self.day)))
@@ -198,20 +198,20 @@ def _add_record(element: ElementTree.Element, row: ReportedRow, messages: int) -
 
 def document(report: DmarcReport) -> Document:
     """The report with all that it is sent with (RFC 9990 section 3.5.2)."""
-    submitter, domain, day = report.submitter, report.policy.domain, report.day
+    organization, domain, day = report.organization, report.policy.domain, report.day
     return Document(
-        report_id=submitter.report_id(day, domain),
+        report_id=organization.report_id(day, domain),
         content=report.xml(),
         media_type="application/gzip",
-        file_name=submitter.file_name(day, domain, "xml.gz"),
-        subject=submitter.subject(day, domain),
+        file_name=organization.file_name(day, domain, "xml.gz"),
+        subject=organization.subject(day, domain),
         fields=(),
         container="multipart/mixed",
         text=(
-            f"This is an aggregate DMARC report from {submitter.domain}",
+            f"This is an aggregate DMARC report from {organization.domain}",
             f"about mail from {domain} that came on {name_of(day)} (UTC): {total(report.rows)} messages.",
             "",
-            f"The attached file is for programs. Questions: {submitter.contact}",
+            f"The attached file is for programs. Questions: {organization.contact}",
         ),
     )
 

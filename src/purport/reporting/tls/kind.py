@@ -31,7 +31,7 @@ class TlsReports(Kind):
 
     def document(self, connection: sqlite3.Connection, day: int, domain: str) -> Document:
         """The report."""
-        return document(TlsReport(self.submitter, day, domain, counts.policies(connection, day, domain)))
+        return document(TlsReport(self.organization, day, domain, counts.policies(connection, day, domain)))
 
     def forget(self, connection: sqlite3.Connection, before: int) -> None:
         """Delete old counts."""

@@ -13,7 +13,7 @@ import msgspec
 
 from purport.reporting.day import begin_of, end_of, moment, name_of
 from purport.reporting.document import Document
-from purport.reporting.submitter import Submitter
+from purport.reporting.organization import Organization
 
 # RFC 8460 section 4.3; other words are not for us to invent (section 6.6).
 RESULTS: Final = frozenset(
@@ -63,7 +63,7 @@ class PolicyCounts:
 class TlsReport:
     """All that is told to `domain` about a day."""
 
-    submitter: Submitter
+    organization: Organization
     day: int
     domain: str  # A-labels
     policies: tuple[PolicyCounts, ...]
@@ -71,15 +71,15 @@ class TlsReport:
     @property
     def report_id(self) -> str:
         """The same for each sending, so that who gets it twice can see that (RFC 8460 section 5.3)."""
-        return self.submitter.report_id(self.day, self.domain)
+        return self.organization.report_id(self.day, self.domain)
 
     def json(self) -> bytes:
         """The report as I-JSON (RFC 7493)."""
         return msgspec.json.encode(
             {
-                "organization-name": self.submitter.organization,
+                "organization-name": self.organization.name,
                 "date-range": {"start-datetime": moment(begin_of(self.day)), "end-datetime": moment(end_of(self.day))},
-                "contact-info": str(self.submitter.contact),
+                "contact-info": str(self.organization.contact),
                 "report-id": self.report_id,
                 "policies": [_policy(counts) for counts in self.policies],
             }
@@ -120,33 +120,33 @@ def _details(details: FailureDetails) -> dict[str, object]:
 
 def document(report: TlsReport) -> Document:
     """The report with all that it is sent with (RFC 8460 sections 5.1 to 5.3)."""
-    submitter = report.submitter.domain
+    reporter = report.organization.domain
     return Document(
         report_id=report.report_id,
         content=report.json(),
         media_type="application/tlsrpt+gzip",
-        file_name=report.submitter.file_name(report.day, report.domain, "json.gz"),
-        subject=report.submitter.subject(report.day, report.domain),
+        file_name=report.organization.file_name(report.day, report.domain, "json.gz"),
+        subject=report.organization.subject(report.day, report.domain),
         fields=(
             ("TLS-Report-Domain", report.domain),
-            ("TLS-Report-Submitter", submitter),
+            ("TLS-Report-Submitter", reporter),
             # RFC 8689 section 5: a report about a fault of TLS there must arrive in spite of it.
             ("TLS-Required", "No"),
         ),
         container='multipart/report; report-type="tlsrpt"',
-        text=tuple(_told(report, submitter)),
+        text=tuple(_told(report, reporter)),
     )
 
 
-def _told(report: TlsReport, submitter: str) -> list[str]:
+def _told(report: TlsReport, reporter: str) -> list[str]:
     """The part for people."""
     return [
-        f"This is an aggregate TLS report from {submitter}",
+        f"This is an aggregate TLS report from {reporter}",
         f"about its connections to {report.domain} on {name_of(report.day)} (UTC):",
         f"{total(report.policies, failed=False)} sessions were as they should be, "
         f"{total(report.policies, failed=True)} failed.",
         "",
-        f"The attached file is for programs. Questions: {report.submitter.contact}",
+        f"The attached file is for programs. Questions: {report.organization.contact}",
     ]
 
 

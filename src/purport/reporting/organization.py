@@ -10,9 +10,9 @@ from purport.reporting.day import begin_of, end_of, name_of
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """An organization; `contact` is its address for questions, and `sender` the From of its mail."""
+    """Who reports; `contact` is the address for questions, and `sender` the From of its mail."""
 
-    organization: str
+    name: str
     contact: Mailbox
     sender: Mailbox
 
