@@ -10,7 +10,7 @@ from purport.authentication.dkim.result import DkimResult
 from purport.authentication.spf.checker import Checker
 from purport.dns.lookup import run
 from purport.dns.zone import StaticResolver
-from purport.forwarding.plan import Forwarded, Plan, Repair, Sending, addresses_of, plan
+from purport.forwarding.plan import Forwarded, Plan, Repair, Sending, plan
 from purport.mail.address import NULL, Mailbox, ReversePath, parse_mailbox
 from purport.mail.header import read_header
 
@@ -140,8 +140,3 @@ def test_what_is_not_known_is_a_risk() -> None:
     assert not found.passes
     assert "our own addresses are not known" in found.row(found.chosen).why
     assert planned("broken.example").row("none").outcome == "risk"
-
-
-def test_our_addresses_are_those_of_our_name() -> None:
-    found = asyncio.run(run(addresses_of("mx.company.com.example"), StaticResolver(ZONE)))
-    assert found == (OURS, "2001:db8::25")

@@ -107,8 +107,9 @@ def planned(
 ) -> Evaluation[Plan]:
     """The plan for a message: its signatures verified as they came, then everything that the next hop would ask."""
     from purport.authentication.spf.checker import Checker
+    from purport.dns.addresses import addresses_of
     from purport.forwarding.expansion import Forwards
-    from purport.forwarding.plan import Sending, addresses_of, plan
+    from purport.forwarding.plan import Sending, plan
     from purport.forwarding.srs import Srs
     from purport.mail.domain import normal_domain
     from purport.service.forwarding import ForwardDesk

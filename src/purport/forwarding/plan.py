@@ -23,7 +23,7 @@ from purport.authentication.dmarc.result import Authenticated, DmarcResult
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
-from purport.dns.lookup import Evaluation, Question, Status
+from purport.dns.lookup import Evaluation
 from purport.forwarding.resent import resent_block
 from purport.mail.address import Mailbox, ReversePath
 from purport.mail.header import Header, read_header
@@ -104,12 +104,6 @@ class Plan:
         dkim = ", ".join(f"{one.domain} {'holds' if one.holds else 'breaks'}" for one in row.dkim) or "none"
         found = f"SPF {row.spf}, Sender ID {row.sender_id}, DKIM {dkim}, DMARC {row.dmarc}"
         return f"{self.chosen}: {row.outcome} expected ({found})" + (f": {row.why}" if row.why else "")
-
-
-def addresses_of(hostname: str) -> Evaluation[tuple[str, ...]]:
-    """The addresses of a host name: those that a server which bears it connects from, as a rule."""
-    answers = yield (Question(hostname, "A"), Question(hostname, "AAAA"))
-    return tuple([record for answer in answers if answer.status is Status.FOUND for record in answer.records])
 
 
 def plan(checker: Checker, sending: Sending, forwarded: Forwarded) -> Evaluation[Plan]:

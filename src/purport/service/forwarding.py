@@ -15,9 +15,10 @@ from typing import Final, Literal, final
 from purport.authentication.dkim.result import DkimResult
 from purport.authentication.spf.checker import Checker
 from purport.delivery.route import FAIL, failing
+from purport.dns.addresses import addresses_of
 from purport.dns.lookup import Evaluation
 from purport.forwarding.expansion import CannotExpand, Expansion, Forwards, expand
-from purport.forwarding.plan import Forwarded, Plan, Repair, Sending, addresses_of, plan
+from purport.forwarding.plan import Forwarded, Plan, Repair, Sending, plan
 from purport.forwarding.resent import forwarders_in, resent_block
 from purport.forwarding.srs import CannotRewrite, NotOurs, Srs, is_srs
 from purport.mail.address import NULL, Mailbox, ReversePath, normal_mailbox
