@@ -89,7 +89,7 @@ async def test_a_policy_is_asked_for_at_the_place_of_the_rfc(authority):
         assert await hosts.fetch("example.com") == POLICY
         first, *rest = running.requests[0].split("\r\n")
         assert first == "GET /.well-known/mta-sts.txt HTTP/1.1"
-        assert "Host: mta-sts.example.com" in rest
+        assert f"Host: mta-sts.example.com:{running.port}" in rest
         assert running.names == ["mta-sts.example.com"]
 
 

@@ -13,7 +13,9 @@ import ssl
 from collections.abc import Callable
 from typing import Final, final
 
-from purport.dns.lookup import Evaluation, Question, Resolver, Status, run
+from purport.dns.addresses import addresses_of
+from purport.dns.lookup import Resolver, run
+from purport.net.https import asked, certificate_error
 from purport.reporting.destination import ByPost
 
 SECONDS: Final = 20.0  # for one address
@@ -83,28 +85,24 @@ def unchecked() -> ssl.SSLContext:
     return context
 
 
-def addresses_of(host: str) -> Evaluation[tuple[str, ...]]:
-    """The addresses of a host name."""
-    answers = yield (Question(host, "AAAA"), Question(host, "A"))
-    return tuple(record for answer in answers if answer.status is Status.FOUND for record in answer.records)
-
-
 async def _request(place: ByPost, address: str, octets: bytes, media_type: str, context: ssl.SSLContext) -> str:
     """Raises NotPosted, SSLCertVerificationError."""
     import httpx
 
-    literal = f"[{address}]" if ":" in address else address
-    host = place.host if place.port == 443 else f"{place.host}:{place.port}"
+    headers = {"Content-Type": media_type, "User-Agent": AGENT}
     try:
         async with (
             asyncio.timeout(SECONDS),
-            httpx.AsyncClient(verify=context, timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
-            client.stream(
+            asked(
                 "POST",
-                f"https://{literal}:{place.port}{place.target}",
+                place.host,
+                address,
+                place.target,
+                port=place.port,
+                context=context,
+                seconds=SECONDS,
+                headers=headers,
                 content=octets,
-                headers={"Host": host, "Content-Type": media_type, "User-Agent": AGENT},
-                extensions={"sni_hostname": place.host},  # the name that the certificate must have, too
             ) as answer,
         ):
             if not answer.is_success:
@@ -113,16 +111,7 @@ async def _request(place: ByPost, address: str, octets: bytes, media_type: str, 
     except TimeoutError:
         raise NotPosted(f"{place.host} did not answer in {SECONDS:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        refused = _certificate_error(error)
+        refused = certificate_error(error)
         if refused is not None:
             raise refused from None
         raise NotPosted(f"{place.host}: {type(error).__name__}") from None
-
-
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """The fault of the certificate that an error came from."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from purport.net.https import TooLarge, limited
 from purport.users.password import Unavailable
 
 if TYPE_CHECKING:
@@ -205,12 +206,9 @@ async def fetch(address: str, form: Mapping[str, str] | None = None, login: tupl
         ):
             if answer.status_code != 200:
                 raise Unavailable(f"{address}: answered with {answer.status_code}")
-            octets = b""
-            async for piece in answer.aiter_bytes():
-                octets += piece
-                if len(octets) > ANSWER_OCTETS:
-                    raise Unavailable(f"{address}: its answer is too large")
-            return octets
+            return await limited(answer.aiter_bytes(), ANSWER_OCTETS)
+    except TooLarge:
+        raise Unavailable(f"{address}: its answer is too large") from None
     except TimeoutError:
         raise Unavailable(f"{address}: did not answer in {SECONDS:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
