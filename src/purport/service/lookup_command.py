@@ -7,11 +7,11 @@ prints addresses, one a line; nothing: the mailbox is not forwarded. Any exit co
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, final
 
+from purport.bounded import Bounded
 from purport.forwarding.aliases import address_in
 from purport.mail.address import Mailbox
 
@@ -37,7 +37,7 @@ class LookupCommand:
         self._words = tuple(words)
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._known: OrderedDict[Mailbox, tuple[float, tuple[Mailbox, ...]]] = OrderedDict()
+        self._known: Bounded[Mailbox, tuple[float, tuple[Mailbox, ...]]] = Bounded(KEPT)
 
     async def targets(self, mailbox: Mailbox) -> tuple[Mailbox, ...]:
         """Where the mail of a mailbox goes on to; empty: nowhere. Raises CannotAsk."""
@@ -49,10 +49,7 @@ class LookupCommand:
             if known is not None and known[0] > self._clock():
                 return known[1]
             found = read_answer(await self._run(f"{mailbox}\n".encode()))
-        self._known[mailbox] = self._clock() + KEPT_SECONDS, found
-        self._known.move_to_end(mailbox)
-        if len(self._known) > KEPT:
-            self._known.popitem(last=False)
+        self._known.put(mailbox, (self._clock() + KEPT_SECONDS, found))
         return found
 
     async def _run(self, question: bytes) -> bytes:

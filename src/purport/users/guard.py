@@ -6,13 +6,11 @@ An attempt counts from its beginning, so that many at once do not get round the 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar, final
+from typing import Final, final
 
-K = TypeVar("K")
-V = TypeVar("V")
+from purport.bounded import Bounded
 
 ENTRIES: Final = 65_536  # addresses and logins that are remembered, of each; the oldest is forgotten first
 IPV6_PREFIX: Final = 64  # what one client can have as many addresses of as it likes
@@ -46,9 +44,9 @@ class Guard:
     def __init__(self, limits: GuardLimits, clock: Callable[[], float]) -> None:
         self.limits = limits
         self._clock = clock
-        self._clients: OrderedDict[str, _Count] = OrderedDict()
-        self._logins: OrderedDict[str, _Count] = OrderedDict()
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()  # network and name of good logins
+        self._clients: Bounded[str, _Count] = Bounded(ENTRIES)
+        self._logins: Bounded[str, _Count] = Bounded(ENTRIES)
+        self._known: Bounded[tuple[str, str], None] = Bounded(ENTRIES)  # network and name of good logins
 
     def shuts_out(self, address: str) -> bool:
         """Whether this client failed too often."""
@@ -72,7 +70,7 @@ class Guard:
 
     def remember(self, address: str, name: str) -> None:
         """A good login."""
-        _put(self._known, (network(address), name), None)
+        self._known.put((network(address), name), None)
 
     def delay(self, address: str) -> float:
         """Seconds until a client that just failed is to be told so."""
@@ -81,30 +79,23 @@ class Guard:
             return 0.0
         return float(min(self.limits.first_delay * 2 ** min(failures - 1, 32), self.limits.most_delay))
 
-    def _failures(self, counts: OrderedDict[str, _Count], key: str) -> int:
+    def _failures(self, counts: Bounded[str, _Count], key: str) -> int:
         count = counts.get(key)
         if count is None:
             return 0
         if self._clock() - count.since > self.limits.window:
-            del counts[key]
+            counts.drop(key)
             return 0
         return count.failures
 
-    def _count(self, counts: OrderedDict[str, _Count], key: str, by: int) -> None:
+    def _count(self, counts: Bounded[str, _Count], key: str, by: int) -> None:
         failures = max(self._failures(counts, key) + by, 0)
         if failures == 0:
-            counts.pop(key, None)
-        elif key in counts:
-            counts[key].failures = failures
+            counts.drop(key)
+        elif (count := counts.get(key)) is not None:
+            count.failures = failures
         else:
-            _put(counts, key, _Count(self._clock(), failures))
-
-
-def _put(entries: OrderedDict[K, V], key: K, value: V) -> None:
-    entries[key] = value
-    entries.move_to_end(key)
-    if len(entries) > ENTRIES:
-        entries.popitem(last=False)
+            counts.put(key, _Count(self._clock(), failures))
 
 
 def network(address: str) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from purport.bounded import Bounded
 from purport.net.https import TooLarge, limited
 from purport.users.password import Unavailable
 
@@ -58,7 +58,7 @@ class Tokens:
         self._keys: jwt.PyJWKSet | None = None
         self._keys_from = 0.0
         self._fetching = asyncio.Lock()
-        self._known: OrderedDict[bytes, tuple[float, str | None]] = OrderedDict()
+        self._known: Bounded[bytes, tuple[float, str | None]] = Bounded(KNOWN_TOKENS)
 
     @property
     def scope(self) -> str:
@@ -78,9 +78,7 @@ class Tokens:
         until = now + KNOWN_SECONDS
         if isinstance(expires, int | float):
             until = min(until, expires)
-        self._known[digest] = (until, owner)
-        if len(self._known) > KNOWN_TOKENS:
-            self._known.popitem(last=False)
+        self._known.put(digest, (until, owner))
         return owner
 
     def _owner(self, claims: Mapping[str, object]) -> str | None:
