@@ -1,8 +1,8 @@
-"""A mapping with room for so much."""
+"""Mappings with room for so much."""
 
 from __future__ import annotations
 
-from purport.bounded import Bounded
+from purport.bounded import Bounded, Generations
 
 
 def test_what_was_put_in_longest_ago_goes_first() -> None:
@@ -21,3 +21,12 @@ def test_what_is_dropped_is_gone() -> None:
     kept.drop("a")
     kept.drop("a")
     assert "a" not in kept
+
+
+def test_what_is_asked_for_outlives_a_flood() -> None:
+    kept = Generations[int, str](8)
+    kept.keep(-1, "used")
+    for number in range(100):
+        assert kept.keep(number, "new") == "new"
+        assert kept.find(-1) == "used"
+    assert sum(kept.find(number) is not None for number in range(100)) <= 8

@@ -12,6 +12,7 @@ from typing import Final, final
 
 from purport.authentication.dmarc.author import Author
 from purport.authentication.dmarc.result import Authenticated, DmarcResult
+from purport.bounded import Generations
 from purport.dns.lookup import Status
 
 MOST_KEPT: Final = 8192  # results; some kilobytes each
@@ -23,14 +24,12 @@ Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 @final
 class DmarcMemory:
-    """Results by what they follow from. When the young generation is full the old one is forgotten: what is in use
-    moves up."""
+    """Results by what they follow from, and until when they hold."""
 
-    __slots__ = ("_old", "_young")
+    __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._young: dict[Key, tuple[float, DmarcResult]] = {}
-        self._old: dict[Key, tuple[float, DmarcResult]] = {}
+        self._kept = Generations[Key, tuple[float, DmarcResult]](MOST_KEPT)
 
     def known(
         self, author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated], now: float
@@ -40,12 +39,9 @@ class DmarcMemory:
         key = _key(author, spf, dkim)
         if key is None:
             return None
-        kept = self._young.get(key)
+        kept = self._kept.find(key)
         if kept is None:
-            kept = self._old.pop(key, None)
-            if kept is None:
-                return None
-            self._keep(key, kept)
+            return None
         expires, result = kept
         return result if expires > now else None
 
@@ -68,12 +64,7 @@ class DmarcMemory:
             return
         expires = now + min([answer.ttl for answer in answers], default=0)
         if expires > now:
-            self._keep(key, (expires, result))
-
-    def _keep(self, key: Key, kept: tuple[float, DmarcResult]) -> None:
-        if len(self._young) >= MOST_KEPT // 2:
-            self._old, self._young = self._young, {}
-        self._young[key] = kept
+            self._kept.keep(key, (expires, result))
 
 
 def _key(author: Author, spf: Authenticated | None, dkim: Sequence[Authenticated]) -> Key | None:

@@ -23,6 +23,7 @@ from purport.authentication.spf.client import ClientAddress
 from purport.authentication.spf.inquiry import Checkpoint, Inquiry, Parsed
 from purport.authentication.spf.record import Rules
 from purport.authentication.spf.result import Answers, Evidence, Scope, SpfResult
+from purport.bounded import Generations
 from purport.dns.lookup import Answer, Evaluation, Question, Status
 
 MOST_POLICIES: Final = 8192  # kept for one scope and version; some kilobytes each
@@ -126,32 +127,7 @@ class _Policy:
         self.outcomes.add(low, outcome)
 
 
-@final
-class _Memory:
-    """Policies by domain. When the young generation is full the old one is forgotten: what is in use moves up."""
-
-    __slots__ = ("old", "young")
-
-    def __init__(self) -> None:
-        self.young: dict[str, _Policy] = {}
-        self.old: dict[str, _Policy] = {}
-
-    def find(self, domain: str) -> _Policy | None:
-        """The policy of a domain, if it is remembered."""
-        policy = self.young.get(domain)
-        if policy is None and (policy := self.old.pop(domain, None)) is not None:
-            self._put(domain, policy)
-        return policy
-
-    def policy(self, domain: str) -> _Policy:
-        """The policy of a domain, from now on remembered."""
-        return self.find(domain) or self._put(domain, _Policy())
-
-    def _put(self, domain: str, policy: _Policy) -> _Policy:
-        if len(self.young) >= MOST_POLICIES // 2:
-            self.old, self.young = self.young, {}
-        self.young[domain] = policy
-        return policy
+_Memory = Generations[str, _Policy]  # policies by domain
 
 
 @final
@@ -167,7 +143,7 @@ class Checker:
         self._receiver = receiver
         self._rules = rules
         self._retrace = {scope: partial(retrace, its) for scope, its in rules.items()}
-        shared = {its: {4: _Memory(), 6: _Memory()} for its in rules.values()}
+        shared = {its: {4: _Memory(MOST_POLICIES), 6: _Memory(MOST_POLICIES)} for its in rules.values()}
         self._memories = {scope: shared[its] for scope, its in rules.items()}
         self._parsed = Parsed()
         self._clients: dict[str, ClientAddress] = {}
@@ -234,7 +210,7 @@ class Checker:
 
     def _remembered(self, scope: Scope, client: ClientAddress, domain: str, now: float) -> _Outcome | None:
         memory = self._memories[scope][client.version]
-        policy = memory.young.get(domain)
+        policy = memory.find(domain)
         if policy is None:
             name = canonical_domain(domain)
             policy = None if name is None else memory.find(name)
@@ -259,10 +235,10 @@ class Checker:
         expires = _expiry(answers, now, stage)
         outcome = _Outcome(name or inquiry.domain, high, expires, finding, Answers(answers), explanation, explained)
         if name is not None and keep and expires > now:
-            memory.policy(name).keep(low, outcome)
+            _policy_in(memory, name).keep(low, outcome)
         reached = inquiry.checkpoint
         if name is not None and reached is not None and _worth_keeping(reached.answers):
-            memory.policy(name).stages.add(reached.low, _Stage(reached, _expiry(reached.answers, now, None)))
+            _policy_in(memory, name).stages.add(reached.low, _Stage(reached, _expiry(reached.answers, now, None)))
         return outcome
 
     def _result(
@@ -298,6 +274,11 @@ class Checker:
                 self._clients.clear()
             client = self._clients[text] = ClientAddress(text)
         return client
+
+
+def _policy_in(memory: _Memory, domain: str) -> _Policy:
+    """The policy of a domain, from now on remembered."""
+    return memory.find(domain) or memory.keep(domain, _Policy())
 
 
 def _expiry(answers: Sequence[tuple[Question, Answer]], now: float, stage: _Stage | None) -> float:
