@@ -98,7 +98,7 @@ def manual() -> str:
                 "",
                 f"## `{_header(field)}`",
                 "",
-                table.cls.__doc__ or "",
+                " ".join((table.cls.__doc__ or "").split()),
                 "",
                 *_rows(table.fields),
             ]
