@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ from purport.cli.exits import (
     config_option,
     settings_of,
 )
+from purport.mail.moment import day_and_time
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def _show_entries(entries: Iterable[Entry]) -> None:
 def _show_entry(entry: Entry) -> None:
     mark = {"active": "*", "hold": "!", "scheduled": "+", "waiting": "~"}.get(entry.queue_name.value, " ")
     click.echo(
-        f"{entry.queue_id}{mark} {entry.message_size:8} {_moment(entry.arrival_time)}  {safe(entry.sender) or '<>'}"
+        f"{entry.queue_id}{mark} {entry.message_size:8} {day_and_time(entry.arrival_time)}  {safe(entry.sender) or '<>'}"
     )
     if entry.release_at:
-        click.echo(f"{'':{INDENT}}(to be released at {_moment(entry.release_at)} UTC)")
+        click.echo(f"{'':{INDENT}}(to be released at {day_and_time(entry.release_at)} UTC)")
     if entry.forwarder:
         click.echo(f"{'':{INDENT}}(forwarded for {safe(entry.forwarder)})")
     if entry.priority:
@@ -113,10 +113,6 @@ def _show_entry(entry: Entry) -> None:
         if one.delay_reason:
             click.echo(f"{'':{INDENT}}({safe(one.delay_reason)})")
         click.echo(f"{'':{INDENT}}{safe(one.address)}")
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 @command.command("show")
@@ -138,7 +134,7 @@ def show(queue_id: str, as_json: bool, config: str | None) -> None:
     if demanded := _demanded(detail):
         click.echo(f"{'':{INDENT}}(asks for {demanded})")
     for one in detail.recipients:
-        state = "being delivered" if one.leased else f"due {_moment(one.due_at)} UTC"
+        state = "being delivered" if one.leased else f"due {day_and_time(one.due_at)} UTC"
         click.echo(f"\n<{safe(one.address)}> by {safe(one.next_hop)}: {one.attempts} attempts, {state}")
         if one.last_reply:
             click.echo(f"  last: {safe(one.last_host)} {safe(one.last_reply)}")

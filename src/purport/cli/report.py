@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +21,7 @@ from purport.cli.exits import (
     config_option,
     settings_of,
 )
+from purport.mail.moment import day_and_time
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _told(one: Standing) -> str:
     if one.state == "waiting" and not one.due_at:
         return "to be sent after the end of the day"
     if one.state == "waiting":
-        at = f"{datetime.fromtimestamp(one.due_at, UTC):%Y-%m-%d %H:%M:%S}"
+        at = day_and_time(one.due_at)
         return f"to be sent at {at} UTC" + (f" ({safe(one.told)})" if one.told else "")
     return f"{one.state}: {safe(one.told)}" if one.told else one.state
 

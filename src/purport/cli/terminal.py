@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rich import box
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from purport.mail.moment import day_and_time
 from purport.mail.text import safe
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def show_queue(entries: Sequence[Entry], now: float, console: Console | None = N
         state = entry.queue_name.value
         people = Text(safe(entry.sender) or "<>")
         if entry.release_at:
-            people.append(
-                f"\n  to be released at {datetime.fromtimestamp(entry.release_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
-            )
+            people.append(f"\n  to be released at {day_and_time(entry.release_at)} UTC")
         if entry.priority:
             people.append(f"\n  priority {entry.priority}")
         for one in entry.recipients:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -15,6 +14,7 @@ from purport.ledger.read import Entry
 from purport.ledger.record import Check, Record, RecordedPra, encode
 from purport.ledger.replay import decide_again, result_again
 from purport.mail.envelope import Parameters
+from purport.mail.moment import day_and_time
 from purport.mail.text import safe
 from purport.smtp.extensions.requiretls import requires_tls
 
@@ -76,7 +76,7 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     ]
     title = f"{record.id}: {word} at {record.stage}"
     yield f"\x1b[1;{COLOURS[record.decision]}m{safe(title)}\x1b[0m" if colour else title
-    yield f"  when       {datetime.fromtimestamp(record.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    yield f"  when       {day_and_time(record.time)} UTC"
     client = record.client
     yield f"  client     {client.address} ({client.name or 'name unknown'}), said {client.helo or 'no HELO'}"
     if record.behind is not None:
@@ -118,7 +118,7 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
     if entry.deliveries:
         yield "deliveries"
     for delivery in entry.deliveries:
-        when = f"{datetime.fromtimestamp(delivery.time, UTC):%Y-%m-%d %H:%M:%S}"
+        when = day_and_time(delivery.time)
         via = f" via {delivery.host}" if delivery.host else ""
         via += f" ({delivery.tls})" if delivery.tls else ""
         via += f", asked for {delivery.policy}" if delivery.policy else ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from purport.mail.address import Mailbox
@@ -91,12 +91,6 @@ def minutes(sign: str, hours: str, rest: str) -> int:
 def field_for(mailbox: Mailbox, since: float) -> bytes:
     """The field for a mailbox."""
     return f"Require-Recipient-Valid-Since: {mailbox};\r\n\t{date(since)}\r\n".encode()
-
-
-def date_time(since: float) -> str:
-    """A moment as RFC 3339 writes it, in UTC."""
-    at = datetime.fromtimestamp(int(since), UTC)
-    return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}Z"
 
 
 def same_mailbox(one: Mailbox, other: Mailbox) -> bool:

@@ -31,8 +31,3 @@ def name_of(day: int) -> str:
 def parse(text: str) -> int:
     """The day of such a name. Raises ValueError."""
     return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
-
-
-def moment(seconds: int) -> str:
-    """`2026-11-27T00:00:00Z` (RFC 3339 section 5.6)."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -250,7 +250,7 @@ class Reception:
     ) -> None:
         try:
             given = answered(*await found_or_refused(pending))
-        except Exception as error:  # noqa: BLE001  # as in _advance
+        except Exception as error:  # noqa: BLE001  # a fault of ours, as in `Connection`
             self._talk.fail(error)
             return
         self._talk.answer(given)

@@ -19,6 +19,7 @@ from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog, client_text, escaped, login_text, path
 from purport.mail.address import Mailbox
 from purport.mail.header import Header
+from purport.mail.moment import date_time
 from purport.mail.reply import LOCAL_ERROR, Reply
 from purport.mail.trace import protocol_word
 from purport.policy.decision import Decision, Rule
@@ -26,7 +27,6 @@ from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.queue.store import NotStored, QueuedRecipient, Spool
 from purport.service.forwarding import Named, PassedOn
 from purport.smtp.event import Mail
-from purport.smtp.extensions.futurerelease import encode_moment
 
 WORDS: Final[dict[str, Literal["accept", "reject", "defer"]]] = {
     "accept": "accept",
@@ -279,7 +279,7 @@ def _notes(transaction: Transaction) -> str:
         changed = f" (asked for {transaction.asked})" if transaction.asked != transaction.priority else ""
         notes = f", priority={transaction.priority}{changed}"
     if transaction.release_at:
-        notes += f", release={encode_moment(transaction.release_at).decode('ascii')}"
+        notes += f", release={date_time(transaction.release_at)}"
     return notes
 
 

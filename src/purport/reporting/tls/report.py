@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from purport.reporting.day import begin_of, end_of, moment, name_of
+from purport.mail.moment import date_time
+from purport.reporting.day import begin_of, end_of, name_of
 from purport.reporting.document import Document
 from purport.reporting.organization import Organization
 
@@ -78,7 +79,10 @@ class TlsReport:
         return msgspec.json.encode(
             {
                 "organization-name": self.organization.name,
-                "date-range": {"start-datetime": moment(begin_of(self.day)), "end-datetime": moment(end_of(self.day))},
+                "date-range": {
+                    "start-datetime": date_time(begin_of(self.day)),
+                    "end-datetime": date_time(end_of(self.day)),
+                },
                 "contact-info": str(self.organization.contact),
                 "report-id": self.report_id,
                 "policies": [_policy(counts) for counts in self.policies],

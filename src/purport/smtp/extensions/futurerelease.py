@@ -19,6 +19,7 @@ from typing import Final
 
 from purport.mail.address import NULL, ReversePath
 from purport.mail.envelope import Parameter, Parameters
+from purport.mail.moment import date_time
 from purport.mail.reply import Reply, reply
 from purport.smtp.extension import CannotForward, Extension, Outgoing, Terms
 
@@ -68,7 +69,7 @@ def decode_moment(value: bytes | None) -> float:
 
 def encode_moment(seconds: float) -> bytes:
     """The value of HOLDUNTIL, to the second."""
-    return (EPOCH + timedelta(seconds=int(seconds))).strftime("%04Y-%m-%dT%H:%M:%SZ").encode("ascii")
+    return date_time(seconds).encode("ascii")
 
 
 HOLDFOR: Final = Parameter("HOLDFOR", decode_interval, encode_interval)
@@ -84,7 +85,7 @@ def offer(terms: Terms) -> str | None:
     """How long, and until when, messages are held; only by the submission service (RFC 4865 section 4.2 (2))."""
     if terms.service != "submission" or not terms.hold_seconds:
         return None
-    return f"{terms.hold_seconds} {encode_moment(latest(terms)).decode('ascii')}"
+    return f"{terms.hold_seconds} {date_time(latest(terms))}"
 
 
 def check(parameters: Parameters, terms: Terms) -> Reply | None:

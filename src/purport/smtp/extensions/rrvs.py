@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from purport.mail.envelope import Parameter, Parameters
+from purport.mail.moment import date_time
 from purport.mail.reply import reply
-from purport.mail.valid_since import date_time, minutes, moment
+from purport.mail.valid_since import minutes, moment
 from purport.smtp.extension import CannotForward, Extension
 from purport.smtp.extensions.dsn import carried
 
