@@ -100,9 +100,8 @@ def _show_entries(entries: Iterable[Entry]) -> None:
 
 def _show_entry(entry: Entry) -> None:
     mark = {"active": "*", "hold": "!", "scheduled": "+", "waiting": "~"}.get(entry.queue_name.value, " ")
-    click.echo(
-        f"{entry.queue_id}{mark} {entry.message_size:8} {day_and_time(entry.arrival_time)}  {safe(entry.sender) or '<>'}"
-    )
+    sender = safe(entry.sender) or "<>"
+    click.echo(f"{entry.queue_id}{mark} {entry.message_size:8} {day_and_time(entry.arrival_time)}  {sender}")
     if entry.release_at:
         click.echo(f"{'':{INDENT}}(to be released at {day_and_time(entry.release_at)} UTC)")
     if entry.forwarder:
