@@ -26,10 +26,7 @@ from purport.policy.results import results
 from purport.policy.sealing import sealed
 from purport.policy.signing import signed_author
 from purport.queue.store import Body, QueuedMessage, QueuedRecipient, Spool
-from purport.service.forwarding import (
-    Division,
-    PassedOn,
-)
+from purport.service.division import Division, PassedOn
 from purport.service.front import Front, House
 from purport.service.transaction import Transaction
 from purport.service.valid_since import tunnelled

@@ -14,79 +14,29 @@ from typing import Final, Literal, final
 
 from purport.authentication.dkim.result import DkimResult
 from purport.authentication.spf.checker import Checker
-from purport.delivery.route import FAIL, failing
 from purport.dns.addresses import addresses_of
 from purport.dns.lookup import Evaluation
 from purport.forwarding.expansion import CannotExpand, Expansion, Forwards, expand
 from purport.forwarding.plan import Forwarded, Plan, Repair, Sending, plan
-from purport.forwarding.resent import forwarders_in, resent_block
+from purport.forwarding.resent import resent_block
 from purport.forwarding.srs import CannotRewrite, NotOurs, Srs, is_srs
-from purport.mail.address import NULL, Mailbox, ReversePath, normal_mailbox
+from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.domain import normal_domain
-from purport.mail.envelope import Parameters
 from purport.mail.header import Header
-from purport.mail.reply import NO_SUCH_MAILBOX, Reply, reply
+from purport.mail.reply import Reply, reply
 from purport.mail.trace import delivered_to
 from purport.policy.decision import Rule
-from purport.policy.forwarding import DmarcFail, loop_reply
+from purport.policy.forwarding import DmarcFail
 from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submitter import Verdict
-from purport.queue.store import QueuedMessage, QueuedRecipient
+from purport.queue.store import QueuedRecipient
+from purport.service.division import Copy, Divider, Division, Named
 from purport.service.lookup_command import CannotAsk, LookupCommand
-from purport.smtp.extensions.dsn import NOTIFY, Notify, encode_notify
-from purport.smtp.extensions.rrvs import KEYWORD as RRVS
 
 FORWARDED: Final = 5000  # addresses that the recipients of one transaction may become in all: rows of one step
 NOT_A_REPORT: Final = reply(550, "5.7.1", "This address takes delivery reports alone")
 NOT_SET_UP: Final = reply(451, "4.3.5", "Forwarding of this mailbox is not set up correctly")
 NOT_KNOWN: Final = reply(451, "4.3.0", "Forwarding of this mailbox cannot be looked up")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A recipient that is not delivered to as it was named: it leads back to `original` by SRS, or its mail goes on."""
-
-    forward_path: Mailbox  # as the client named it
-    expansion: Expansion | None = None
-    original: Mailbox | None = None
-
-
-@final
-@dataclass(slots=True)
-class Copy:
-    """What goes on for one mailbox: the message that is made of it has its own envelope."""
-
-    forwarder: Mailbox
-    recipients: list[QueuedRecipient] = field(default_factory=list)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class PassedOn:
-    """A copy as it is stored, for whom it goes on, how it was repaired, and what is expected of that."""
-
-    message: QueuedMessage
-    forwarder: Mailbox
-    repair: Repair
-    expected: str = ""
-
-
-@final
-@dataclass(slots=True)
-class Division:
-    """The recipients of a message, divided: those that stay with it, and the copies; and those whose mail goes to
-    several addresses, which their sender may want to hear of."""
-
-    kept: list[QueuedRecipient]
-    copies: list[Copy]
-    expanded: list[QueuedRecipient]
-    looping: list[Mailbox]  # mailboxes that the message was forwarded for before; their recipients fail
-
-    @property
-    def reaches(self) -> bool:
-        """Whether anybody gets it."""
-        return bool(self.copies) or any(not one.next_hop.startswith(FAIL) for one in self.kept)
 
 
 @final
@@ -154,7 +104,7 @@ class ForwardDesk:
     ) -> Division:
         """The recipients of a transaction as messages have them; `named` holds, by number, those that are forwarded.
         Whoever is named twice gets the message once."""
-        division = _Division(self, next_hop, header)
+        division = Divider(self.hostname, self.ours, self.exists, next_hop, header)
         for recipient in recipients:
             found = named.get(recipient.number)
             if found is None or found.expansion is None:
@@ -275,81 +225,6 @@ def _advanced(
         found: Expansion | None = done.value
         return found
     return Pending(desk, expanding, question)
-
-
-@final
-class _Division:
-    """A division while it is made."""
-
-    __slots__ = ("_before", "_copies", "_desk", "_expanded", "_kept", "_looping", "_next_hop", "_seen")
-
-    def __init__(self, desk: ForwardDesk, next_hop: Callable[[str], str], header: Header) -> None:
-        self._desk = desk
-        self._next_hop = next_hop
-        self._before = forwarders_in(header, desk.hostname)
-        self._looping: list[Mailbox] = []
-        self._kept: list[QueuedRecipient] = []
-        self._copies: dict[Mailbox, Copy] = {}
-        self._expanded: list[QueuedRecipient] = []
-        self._seen: set[tuple[Mailbox | None, Mailbox]] = set()  # forwarder and address
-
-    def keep(self, forward_path: Mailbox, next_hop: str, parameters: Parameters) -> None:
-        """A recipient that stays with the message."""
-        if self._is_new(None, forward_path):
-            self._kept.append(QueuedRecipient(len(self._kept), forward_path, next_hop, parameters))
-
-    def expand(self, recipient: QueuedRecipient, expansion: Expansion) -> None:
-        """A recipient whose mail goes on."""
-        desk = self._desk
-        several = expansion.count > 1
-        parameters = carried_on(recipient.parameters, several=several)
-        if several:
-            self._expanded.append(recipient)
-        for mailbox in expansion.mailboxes:
-            next_hop = self._next_hop(mailbox.domain) if desk.exists(mailbox) else failing(NO_SUCH_MAILBOX)
-            self.keep(mailbox, next_hop, parameters)
-        for forward in expansion.forwards:
-            forwarder = forward.forwarder
-            if normal_mailbox(forwarder) in self._before:
-                self._looping.append(forwarder)
-                self.keep(recipient.forward_path, failing(loop_reply(forwarder)), recipient.parameters)
-                continue
-            copy = self._copies.setdefault(normal_mailbox(forwarder), Copy(forwarder))
-            for forward_path in forward.forward_paths:
-                if self._is_new(normal_mailbox(forwarder), forward_path):
-                    next_hop = self._next_hop(forward_path.domain)
-                    number = len(copy.recipients)
-                    copy.recipients.append(QueuedRecipient(number, forward_path, next_hop, parameters))
-
-    def finished(self) -> Division:
-        """All of it."""
-        return Division(
-            self._kept, [copy for copy in self._copies.values() if copy.recipients], self._expanded, self._looping
-        )
-
-    def _is_new(self, forwarder: Mailbox | None, forward_path: Mailbox) -> bool:
-        ours = normal_domain(forward_path.domain) in self._desk.ours
-        key = forwarder, normal_mailbox(forward_path) if ours else forward_path
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
-
-
-def carried_on(parameters: Parameters, *, several: bool) -> Parameters:
-    """The RCPT parameters of an address that mail goes on to. Who sent it asked for reports on the mailbox: one address
-    in its place carries that on, several without SUCCESS, which is answered here (RFC 3461 section 5.2.7.2 and 5.2.7.3
-    (c)). Since when a mailbox has had its owner is a question about that mailbox, answered already (RFC 7293)."""
-    if not parameters.items:
-        return parameters
-    items = [(name, value) for name, value in parameters if name != RRVS]
-    wanted = parameters.get(NOTIFY)
-    if several and wanted is not None and Notify.SUCCESS in wanted:
-        items = [
-            (name, encode_notify(wanted & ~Notify.SUCCESS) if name == NOTIFY.keyword else value)
-            for name, value in items
-        ]
-    return Parameters(tuple(items))
 
 
 async def found_or_refused(pending: Pending) -> tuple[Expansion | None, Reply | None, str]:

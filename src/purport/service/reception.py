@@ -33,15 +33,8 @@ from purport.policy.submitter import Verdict
 from purport.queue.store import NotStored, QueuedRecipient, Spool
 from purport.reporting.dmarc.row import row_of_message
 from purport.service.acceptance import Acceptance
-from purport.service.forwarding import (
-    FORWARDED,
-    NOT_SET_UP,
-    Division,
-    ForwardDesk,
-    Named,
-    Pending,
-    found_or_refused,
-)
+from purport.service.division import Division, Named
+from purport.service.forwarding import FORWARDED, NOT_SET_UP, ForwardDesk, Pending, found_or_refused
 from purport.service.front import Front, House
 from purport.service.transaction import Transaction
 from purport.service.valid_since import unprotected

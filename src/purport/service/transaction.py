@@ -25,7 +25,7 @@ from purport.mail.trace import protocol_word
 from purport.policy.decision import Decision, Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.queue.store import NotStored, QueuedRecipient, Spool
-from purport.service.forwarding import Named, PassedOn
+from purport.service.division import Named, PassedOn
 from purport.smtp.event import Mail
 
 WORDS: Final[dict[str, Literal["accept", "reject", "defer"]]] = {
