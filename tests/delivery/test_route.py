@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from purport.delivery.route import Routes, Target, Unroutable, targets, valid_route
+from purport.delivery.route import Routes, Target, Unroutable, targets
 from purport.dns.lookup import start
 from purport.dns.zone import StaticResolver
 
@@ -49,28 +49,6 @@ def test_a_relay_host_takes_everything_that_has_no_route():
     routes = Routes("mx.company.com.example", {"direct.example": "mx"}, "smtp:relay.example:25")
     assert routes.next_hop("elsewhere.example") == "smtp:relay.example:25"
     assert routes.next_hop("direct.example") == "mx:direct.example"
-
-
-@pytest.mark.parametrize("route", ["maildir", "mx", "smtp:relay.example:25", "smtp:[::1]:25", "smtp:192.0.2.1:65535"])
-def test_valid_routes(route):
-    assert valid_route(route)
-
-
-@pytest.mark.parametrize(
-    "route",
-    [
-        "",
-        "smtp:relay.example",
-        "smtp::25",
-        "smtp:a:0",
-        "smtp:a:65536",
-        "smtp:::1:25",
-        "lmtp:unix:",
-        "lmtp:unix:run/lmtp",
-    ],
-)
-def test_invalid_routes(route):
-    assert not valid_route(route)
 
 
 def test_hosts_stand_in_the_order_of_preference_with_the_port_of_smtp():

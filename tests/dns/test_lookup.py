@@ -11,7 +11,6 @@ from purport.dns.lookup import (
     Resolver,
     Status,
     Suspended,
-    observed,
     replay,
     run,
     start,
@@ -124,10 +123,3 @@ def test_evaluations_side_by_side_ask_at_the_same_time() -> None:
             assert stop.value == (2, 0, "known")
             break
     assert asked == [["a.example", "c.example"], ["b.example"]]
-
-
-def test_what_an_evaluation_was_told_is_seen() -> None:
-    seen: dict[Question, Answer] = {}
-    assert start(observed(both(), seen), ZONE) == FOUND
-    assert seen == {A: ZONE.cached(A), B: ZONE.cached(B)}
-    assert start(observed(nothing(), seen), ZONE) == "known"

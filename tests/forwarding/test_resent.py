@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from purport.authentication.sender_id.pra import purported_responsible_address
-from purport.forwarding.resent import forwarders_in, resent_block, sender_field
+from purport.forwarding.resent import forwarders_in, resent_block
 from purport.mail.address import Mailbox
 from purport.mail.header import read_header
 
@@ -26,13 +26,6 @@ def test_an_older_block_below_our_received_field_does_not_matter() -> None:
     older = b"Resent-Sender: eve@bank.example\r\nResent-From: eve@bank.example\r\n"
     found = purported_responsible_address(BLOCK + RECEIVED + older + b"From: alice@example.com\r\n\r\n")
     assert found.address == BOB
-
-
-def test_rfc4405_5_3_a_sender_names_who_sends_for_the_author() -> None:
-    found = purported_responsible_address(
-        sender_field(Mailbox("alice", "mobile.net.example")) + b"From: alice@example.com\r\n\r\n"
-    )
-    assert str(found.address) == "alice@mobile.net.example"
 
 
 @pytest.mark.parametrize(

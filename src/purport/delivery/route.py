@@ -102,14 +102,6 @@ def failure_of(next_hop: str) -> Reply:
     return reply(int(code), status, text)
 
 
-def valid_route(route: str) -> bool:
-    """Whether `route` is something that `Routes` may hold."""
-    found = FIXED.fullmatch(route)
-    if found is None:
-        return route in (MAILDIR, ODMR, "mx") or SOCKET.fullmatch(route) is not None
-    return 0 < int(found["port"]) < 65536
-
-
 def targets(
     next_hop: str, ourselves: frozenset[str], shuffle: Shuffle | None = None, port: int = SMTP_PORT
 ) -> Evaluation[tuple[Target, ...]]:

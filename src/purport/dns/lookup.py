@@ -155,19 +155,6 @@ def together(*evaluations: Evaluation[Any]) -> Evaluation[tuple[Any, ...]]:
     return tuple(results)
 
 
-def observed(evaluation: Evaluation[T], seen: dict[Question, Answer]) -> Evaluation[T]:
-    """The same evaluation; every answer that it gets is put into `seen`."""
-    try:
-        questions = next(evaluation)
-        while True:
-            answers = yield questions
-            seen.update(zip(questions, answers, strict=True))
-            questions = evaluation.send(answers)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
 async def run(evaluation: Evaluation[T], resolver: Resolver, gather: Gather | None = None) -> T:
     """The result of `evaluation`, its questions answered by `resolver`."""
     begun = start(evaluation, resolver)

@@ -30,12 +30,6 @@ def resent_block(who: Mailbox, *, date: str, message_id: str) -> bytes:
     return f"Resent-From: {address}\r\nResent-Date: {date}\r\nResent-Message-ID: <{message_id}>\r\n".encode()
 
 
-def sender_field(who: Mailbox) -> bytes:
-    """Names `who` as responsible for sending what somebody else wrote (RFC 5322 section 3.6.2); for a message that has
-    no Sender and no resent block."""
-    return f"Sender: {a_label_address(who)}\r\n".encode()
-
-
 def forwarders_in(header: Header, hostname: str) -> frozenset[Mailbox]:
     """The mailboxes that the message has been forwarded for before, by us: if it comes to one of them it goes round in
     circles. A block that somebody resent with a mail program has no Message-ID of ours; where no block is added,

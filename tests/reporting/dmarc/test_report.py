@@ -168,7 +168,7 @@ def test_what_senders_chose_does_no_harm() -> None:
         header_from="a]]><x>&\x00\x1b.example" + "x" * 1000,
         dkim=tuple(DkimCheck(f"{'d' * 999}\ufffe", "\x08", "who knows") for _ in range(SIGNATURES + 5)),
         spf=SpfCheck("</spf>", "maybe"),
-        envelope_to="&lt;",
+        envelope_from="&lt;",
     )
     octets = xml((hostile, 1))
     assert find(octets, "/record/identifiers/header_from")[0].startswith("a]]><x>&??.example")
@@ -177,7 +177,7 @@ def test_what_senders_chose_does_no_harm() -> None:
     assert find(octets, "/record/auth_results/dkim/selector") == ["?"] * SIGNATURES
     assert find(octets, "/record/auth_results/spf/result") == ["neutral"]
     assert find(octets, "/record/auth_results/spf/domain") == ["</spf>"]
-    assert find(octets, "/record/identifiers/envelope_to") == ["&lt;"]
+    assert find(octets, "/record/identifiers/envelope_from") == ["&lt;"]
 
 
 def test_a_row_without_an_address_is_none_and_a_report_without_rows_neither() -> None:

@@ -42,7 +42,6 @@ class ReportedRow:
     source_ip: str
     header_from: str
     envelope_from: str
-    envelope_to: str
     disposition: str
     dkim_aligned: bool
     spf_aligned: bool
@@ -96,7 +95,6 @@ def reported(row: DmarcRow) -> ReportedRow | None:
         source,
         text(row.header_from.lower(), NAME),
         text(row.envelope_from.lower(), NAME),
-        text(row.envelope_to.lower(), NAME),
         disposition_of(row),
         row.dkim_aligned,
         row.spf_aligned,
@@ -181,8 +179,6 @@ def _add_record(element: ElementTree.Element, row: ReportedRow, messages: int) -
     identifiers = _add(element, "identifiers")
     _add(identifiers, "header_from", row.header_from)
     _add(identifiers, "envelope_from", row.envelope_from)  # empty for a null reverse-path
-    if row.envelope_to:
-        _add(identifiers, "envelope_to", row.envelope_to)
     results = _add(element, "auth_results")
     for signature in row.dkim:
         checked = _add(results, "dkim")

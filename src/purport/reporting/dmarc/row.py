@@ -62,7 +62,6 @@ class DmarcRow:
     dkim: tuple[DkimCheck, ...] = ()  # the most telling first
     spf: SpfCheck | None = None
     envelope_from: str = ""  # the domain of the reverse-path; empty for a null one
-    envelope_to: str = ""  # the domain of the recipients, where that is told
     override: OverrideType | None = None
     comment: str = ""  # on the override
 
@@ -75,7 +74,6 @@ def row_of(
     spf: Authenticated | None,
     dkim: Sequence[DkimResult],
     envelope_from: str = "",
-    envelope_to: str = "",
     override: OverrideType | None = None,
     comment: str = "",
 ) -> DmarcRow | None:
@@ -104,7 +102,6 @@ def row_of(
         checks_of(result, dkim),
         None if spf is None else SpfCheck(spf.domain, spf.result),
         envelope_from,
-        envelope_to,
         override,
         comment,
     )
