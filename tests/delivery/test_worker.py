@@ -140,7 +140,7 @@ async def test_r21_t14_a_report_goes_to_the_reverse_path_whatever_submitter_said
 
 
 @on_loop
-async def test_r22_t13_with_a_null_reverse_path_nobody_is_told(tmp_path):
+async def test_r22_t13_s15_with_a_null_reverse_path_nobody_is_told(tmp_path):
     """RFC 4405 section 4.2: no report to the SUBMITTER address; RFC 5321 section 4.5.5: none at all."""
     async with ScriptedServer("PIPELINING", "SUBMITTER") as server, House(tmp_path, server) as house:
         server.on("RCPT", "550 5.1.1 No such user")

@@ -88,7 +88,7 @@ def test_a2_a5_paths_that_others_read_in_another_way_are_refused(server: Purport
         "Subject: nobody\n",
     ],
 )
-def test_a6_to_a13_an_author_that_is_not_one_address_is_nobody(server: PurportServer, header: str) -> None:
+def test_a6_to_a13_s13_an_author_that_is_not_one_address_is_nobody(server: PurportServer, header: str) -> None:
     """A submitter that is named has to stand in the header: so all of these are refused where it is."""
     assert decided(server, header, " SUBMITTER=a@evil.example").startswith(("554 5.7.7 ", "550 5."))
 

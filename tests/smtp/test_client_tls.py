@@ -78,7 +78,7 @@ def test_the_dialogue_is_the_same_in_any_split_of_what_comes(data: st.DataObject
 
 
 @pytest.mark.parametrize("behind", [b"2", b"250-mx\r\n", b"250 mx.example.net\r\n250 STARTTLS\r\n", b"\x16\x03\x01"])
-def test_octets_behind_the_reply_end_the_session(behind):
+def test_s12_octets_behind_the_reply_end_the_session(behind):
     session = before_the_handshake()
     session.receive(READY + behind)
     with pytest.raises(BadReply, match="octets in clear behind the reply to STARTTLS"):

@@ -30,7 +30,7 @@ def written(*pieces: bytes) -> bytes:
         (b"\n\n\r\r\r\n", b"\r\n" * 5 + b".\r\n"),
     ],
 )
-def test_dots_are_doubled_and_lines_end_with_crlf(message, sent):
+def test_s11_dots_are_doubled_and_lines_end_with_crlf(message, sent):
     assert written(message) == sent
 
 

@@ -58,7 +58,7 @@ def check(zone: ZoneData) -> SpfResult:
     return result
 
 
-def test_a_responsible_domain_that_does_not_exist_fails_and_says_so() -> None:
+def test_s9_a_responsible_domain_that_does_not_exist_fails_and_says_so() -> None:
     result = check({})
     assert (result.result, result.problem, result.identity) == ("fail", "example.com does not exist", "bob@example.com")
     assert result.explanation is None

@@ -228,7 +228,7 @@ def test_each_flaw_of_sid_milter_fails_the_table(flaws: Flaws) -> None:
     assert not all(table_passes(lambda fields: model(fields, flaws)))
 
 
-def test_every_short_header_has_the_address_of_the_model() -> None:
+def test_s3_every_short_header_has_the_address_of_the_model() -> None:
     """All headers of up to four fields, each blank or not: 11,110 of them."""
     items = ["RS q", "RS -", "RF r", "RF -", "S s", "S -", "F a", "F -", "R", "RP -"]
     octets = {item: header(item)[:-2] for item in items}

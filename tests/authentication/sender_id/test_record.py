@@ -35,7 +35,7 @@ def test_selection(records: list[str], scope: Literal["pra", "mfrom"], selected:
 
 
 @pytest.mark.parametrize("records", [["spf2.0/pra", "spf2.0/mfrom,pra -all"], [SPF1, SPF1], ["spf2.0/pra", SPF1] * 2])
-def test_two_records_for_one_scope_are_a_permerror(records: list[str]) -> None:
+def test_s9_two_records_for_one_scope_are_a_permerror(records: list[str]) -> None:
     with pytest.raises(PermError):
         select(records, "pra")
 

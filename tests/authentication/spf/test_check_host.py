@@ -83,7 +83,7 @@ def test_a_client_that_is_no_address_is_the_callers_fault() -> None:
 
 
 @pytest.mark.parametrize(("terms", "result"), [(10, "fail"), (11, "permerror")])
-def test_ten_terms_may_ask(terms: int, result: str) -> None:
+def test_s8_ten_terms_may_ask(terms: int, result: str) -> None:
     zone = record("v=spf1 " + "a:host.example " * terms + "-all", **{"host.example": [{"A": "192.0.2.9"}]})
     assert check(zone).result == result
 
@@ -98,7 +98,7 @@ def test_terms_are_counted_across_includes_and_only_until_one_matches() -> None:
 
 
 @pytest.mark.parametrize(("voids", "result"), [(2, "fail"), (3, "permerror")])
-def test_two_terms_may_find_nothing(voids: int, result: str) -> None:
+def test_s8_two_terms_may_find_nothing(voids: int, result: str) -> None:
     terms = ["a:gone.example", "mx:gone.example", "exists:gone.example"][:voids]
     assert check(record(f"v=spf1 {' '.join(terms)} -all")).result == result
 

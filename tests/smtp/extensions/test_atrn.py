@@ -113,7 +113,7 @@ def test_a_refusal_leaves_the_session_as_it_was(answer: Reply) -> None:
 
 @pytest.mark.parametrize("behind", [b"NOOP\r\n", b"220 mail.company.com.example ESMTP\r\n", b"E"])
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "while it waits"])
-def test_what_was_sent_ahead_keeps_the_roles_as_they_are(behind: bytes, late: bool) -> None:
+def test_s12_what_was_sent_ahead_keeps_the_roles_as_they_are(behind: bytes, late: bool) -> None:
     """Whoever sent it, it was not for the one who would read it."""
     server = session()
     hear(server, EHLO + AUTH)

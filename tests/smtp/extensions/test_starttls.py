@@ -46,7 +46,7 @@ def test_after_the_220_nothing_is_read_and_nothing_given_out() -> None:
 
 
 @pytest.mark.parametrize("cut", range(30))
-def test_commands_sent_ahead_in_clear_are_dropped(cut: int) -> None:
+def test_s12_commands_sent_ahead_in_clear_are_dropped(cut: int) -> None:
     """RFC 3207 section 6, CVE-2011-0411: S12 of the attacks."""
     server = shell()
     replies = server.hear(b"STARTTLS\r\nRSET\r\n" + MAIL, cut)

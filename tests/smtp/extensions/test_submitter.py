@@ -143,7 +143,7 @@ def test_t4_a_missing_empty_or_repeated_value_is_refused(parameter: bytes) -> No
 @pytest.mark.parametrize(
     "value", bad("a+0D+0AX@b.example", "a+00@b.example", "a+FF@b.example", '"a+0A"@b.example', "+0A")
 )
-def test_t7_control_octets_are_refused_and_reach_nobody(value: bytes) -> None:
+def test_t7_s4_control_octets_are_refused_and_reach_nobody(value: bytes) -> None:
     refused(b"SUBMITTER=" + value)
 
 
@@ -206,7 +206,7 @@ def test_t9_after_helo_the_parameter_is_unknown() -> None:
         pytest.param(b'"a"@b.example', b"a@b.example", id="t6-needless-quotes"),
     ],
 )
-def test_t3_t5_t6_the_same_address_in_another_spelling_matches(value: bytes, author: bytes) -> None:
+def test_t3_t5_t6_s24_the_same_address_in_another_spelling_matches(value: bytes, author: bytes) -> None:
     server = after_ehlo()
     said = server.say(b"mail from:<x@b.example> submitter=" + value + b"\r\n" + message(b"From: " + author))
     assert said[-1] == "250 2.0.0 Ok"
