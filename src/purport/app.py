@@ -39,6 +39,7 @@ from purport.ledger.writer import LedgerWriter
 from purport.log import MailLog
 from purport.mail.address import Mailbox
 from purport.net.certificates import CertificateError, Certificates
+from purport.net.client_tls import ClientContexts
 from purport.net.listener import Admission, listen
 from purport.net.resolver import Resolver as NetworkResolver
 from purport.parts.fetch import make_sources
@@ -57,6 +58,7 @@ from purport.parts.sending import (
     make_tls_rules,
 )
 from purport.queue.queue_id import QueueIds
+from purport.queue.schedule import Schedule
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored, QueuedMessage
 from purport.reporting import day
@@ -158,25 +160,17 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
-        self._reporting = Reporting(
-            state,
-            resolver=self._resolver,
-            outbox=Outbox(
-                settings.hostname,
-                routes,
-                schedule,
-                self._store,
-                ids.next,
-                self._submit,
-                time.time,
-                lambda: self._signer,
-            ),
-            tls=make_organization(settings, settings.tls_report) if settings.tls_report.send else None,
-            dmarc=make_organization(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
-            note=log.notice,
-            warn=log.warning,
-            failure=log.failure,
+        outbox = Outbox(
+            settings.hostname,
+            routes,
+            schedule,
+            self._store,
+            ids.next,
+            self._submit,
+            time.time,
+            lambda: self._signer,
         )
+        self._reporting = self._make_reporting(state, outbox)
         self._forwarding = make_forwarding(path, settings)
         reporter = Reporter(
             settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
@@ -185,7 +179,46 @@ class Server:
         self._sts = make_sts_policies(
             path, settings, self._resolver, warn=log.warning, report=self._reporting.report_tls
         )
-        self._deliverer = Deliverer(
+        self._deliverer = self._make_deliverer(state, contexts, reporter, schedule)
+        self._visits = Visits(
+            self._deliverer,
+            hostname=settings.hostname,
+            extensions=ALL,
+            patience=DeliveryPatience(),
+            signer=lambda: self._signer,
+        )
+        self._house = self._make_house(ids, reporter)
+        # What providers bring comes in as through a listener that nobody can connect to.
+        self._fetched = Relay(make_fetched_front(settings, self._forwarding), self._house, loop)
+        means = Means(settings.hostname, self._resolver, ALL, contexts, DeliveryPatience(), self._fetched, log)
+        self._fetchers = [Fetcher(source, means) for source in make_sources(path, settings)]
+        self._pepper = pepper_in(state / "pepper")
+        self._threads = Threads()
+        self._guard = Guard(make_guard_limits(settings), loop.time)
+        self._control = ControlServer(state / "control", self._asked)
+        self._ticker: asyncio.TimerHandle | None = None
+        self._policy_ticker: asyncio.TimerHandle | None = None
+
+    def _make_reporting(self, state: Path, outbox: Outbox) -> Reporting:
+        """Daily reports to other domains."""
+        settings = self._settings
+        return Reporting(
+            state,
+            resolver=self._resolver,
+            outbox=outbox,
+            tls=make_organization(settings, settings.tls_report) if settings.tls_report.send else None,
+            dmarc=make_organization(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
+            note=self._log.notice,
+            warn=self._log.warning,
+            failure=self._log.failure,
+        )
+
+    def _make_deliverer(
+        self, state: Path, contexts: ClientContexts, reporter: Reporter, schedule: Schedule
+    ) -> Deliverer:
+        """The way out of the queue."""
+        settings = self._settings
+        return Deliverer(
             store=self._store,
             pool=Pool(
                 hostname=settings.hostname,
@@ -193,7 +226,7 @@ class Server:
                 extensions=ALL,
                 settings=make_pool_settings(settings),
                 patience=DeliveryPatience(),
-                credentials=make_credentials(path, settings),
+                credentials=make_credentials(self._path, settings),
                 tls=make_tls_rules(settings),
                 contexts=contexts,
                 dane=settings.relay.dane,
@@ -203,24 +236,21 @@ class Server:
             ),
             reporter=reporter,
             schedule=schedule,
-            log=Deliveries(log, self._ledger),
+            log=Deliveries(self._log, self._ledger),
             maildirs=state / "maildir",
             limits=DeliveryLimits(),
         )
-        self._visits = Visits(
-            self._deliverer,
-            hostname=settings.hostname,
-            extensions=ALL,
-            patience=DeliveryPatience(),
-            signer=lambda: self._signer,
-        )
-        self._house = House(
+
+    def _make_house(self, ids: QueueIds, reporter: Reporter) -> House:
+        """What all listeners share."""
+        settings = self._settings
+        return House(
             resolver=self._resolver,
             within=self._resolver.within if isinstance(self._resolver, NetworkResolver) else self._unhurried,
             checker=Checker(settings.hostname),
             dmarc=DmarcMemory(),
             store=self._store,
-            chronicle=Chronicle(log, self._ledger),
+            chronicle=Chronicle(self._log, self._ledger),
             ids=ids,
             holding=Holding(self._store.scheduled()),
             admission=Admission(settings.limits.connections, settings.limits.connections_per_client),
@@ -233,16 +263,6 @@ class Server:
             report_dmarc=self._reporting.report_dmarc,
             visits=self._visits,
         )
-        # What providers bring comes in as through a listener that nobody can connect to.
-        self._fetched = Relay(make_fetched_front(settings, self._forwarding), self._house, loop)
-        means = Means(settings.hostname, self._resolver, ALL, contexts, DeliveryPatience(), self._fetched, log)
-        self._fetchers = [Fetcher(source, means) for source in make_sources(path, settings)]
-        self._pepper = pepper_in(state / "pepper")
-        self._threads = Threads()
-        self._guard = Guard(make_guard_limits(settings), loop.time)
-        self._control = ControlServer(state / "control", self._asked)
-        self._ticker: asyncio.TimerHandle | None = None
-        self._policy_ticker: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Open the listeners and start delivery. Raises OSError where an address cannot be had."""
