@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from support.peers import CYRUS, free_port, greets, wait_for
+from support.peers import CYRUS, free_port
+from support.program import Program, in_view
 
 # Its own user, who may not see into the project's folder, finds the programs at /mnt (in a mount namespace).
 VIEW = """\
@@ -66,13 +64,12 @@ EVENTS {{ }}
 USING = [f"urn:ietf:params:jmap:{name}" for name in ("core", "mail", "submission")]
 
 
-class Cyrus:
+class Cyrus(Program):
     """Start it, hand it mail at `lmtp_port`, have a user `send`, `stop()`."""
 
     def __init__(self, next_port: int = 1, login: tuple[str, str] | None = None) -> None:
         """`login` is how it logs in at the server that it sends over."""
-        self.folder = Path(tempfile.mkdtemp(prefix="purport-cyrus-", dir="/var/tmp"))
-        self.folder.chmod(0o755)
+        super().__init__("Cyrus")
         self.lmtp_port, self.http_port = free_port(), free_port()
         for name in ("spool", "run", *(f"conf/{name}" for name in ("db", "socket", "proc", "log", "msg", "lock"))):
             (self.folder / name).mkdir(parents=True)
@@ -89,12 +86,7 @@ class Cyrus:
         view = VIEW.format(
             folder=self.folder, programs=programs, libraries=Path("/mnt") / libraries.relative_to(programs)
         )
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "sh", "-c", view], stdout=log, stderr=log
-            )
-        wait_for(lambda: self._process.poll() is not None or greets(self.lmtp_port), 20, "Cyrus' greeting")
-        assert self._process.poll() is None, (self.folder / "log").read_text(errors="replace")
+        self.start(in_view(view), self.lmtp_port)
 
     def messages(self) -> list[bytes]:
         """What is in its mailboxes."""
@@ -138,10 +130,3 @@ class Cyrus:
 
     def _client(self, user: str) -> httpx.Client:
         return httpx.Client(auth=(user, "any"), base_url=f"http://127.0.0.1:{self.http_port}", timeout=20)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from support.peers import free_port, greets, require_peer, wait_for
+from support.peers import free_port, require_peer
+from support.program import Program
 
 COMMON = """\
 base_dir = {folder}/run
@@ -73,17 +70,16 @@ service submission-login {{
 """
 
 
-class _Dovecot:
+class _Dovecot(Program):
     """A folder and a port; `_run` starts it in them."""
 
     def __init__(self, peer: str) -> None:
         require_peer(peer)
-        self.folder = Path(tempfile.mkdtemp(prefix="purport-dovecot-", dir="/var/tmp"))
-        self.folder.chmod(0o755)
+        super().__init__("Dovecot")
         self.port = free_port()
 
-    def _run(self, settings: str, users: Mapping[str, str], ready: Callable[[], bool], **places: object) -> None:
-        """Start it for users with these passwords; `ready` tells when it is."""
+    def _run(self, settings: str, users: Mapping[str, str], ready: Callable[[], bool] | None, **places: object) -> None:
+        """Start it for users with these passwords; `ready` tells when it is; None: it greets then."""
         owner = pwd.getpwnam("nobody")
         home = self.folder / "mail"
         home.mkdir()
@@ -94,20 +90,10 @@ class _Dovecot:
         configuration = self.folder / "dovecot.conf"
         own = {"folder": self.folder, "port": self.port, "uid": owner.pw_uid, "gid": owner.pw_gid}
         configuration.write_text((COMMON + settings).format(**own, **places))
-        self._process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", configuration], stderr=subprocess.DEVNULL)
-        wait_for(lambda: self._process.poll() is not None or ready(), what="Dovecot")
-        assert self._process.poll() is None, self.log()
+        self.start(["/usr/sbin/dovecot", "-F", "-c", configuration], self.port, ready)
 
     def log(self) -> str:
-        place = self.folder / "log"
-        return place.read_text() if place.exists() else ""
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        return self._text("log")
 
 
 class DovecotLmtp(_Dovecot):
@@ -128,4 +114,4 @@ class DovecotSubmission(_Dovecot):
 
     def __init__(self, next_port: int, users: Mapping[str, str]) -> None:
         super().__init__("dovecot-submission")
-        self._run(SUBMISSION, users, lambda: greets(self.port), next_port=next_port)
+        self._run(SUBMISSION, users, None, next_port=next_port)

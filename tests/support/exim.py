@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
-from support.peers import EXIM, free_port, greets, wait_for
+from support.peers import EXIM, free_port
+from support.program import Program
 
 # Takes mail for `local_domain` into one file per recipient; everything else goes to the smarthost, if there is one.
 CONFIGURATION = """\
@@ -69,15 +67,14 @@ outside:
 NO_TLS = "tls_advertise_hosts =\n"
 
 
-class Exim:
+class Exim(Program):
     """Start it, talk to `port`, read `messages()`, `stop()`."""
 
     def __init__(
         self, local_domain: str = "exim.example", next_port: int = 0, more: str = "", before: str = NO_TLS
     ) -> None:
         """`before` stands among the main settings, `more` at the end of the configuration."""
-        self.folder = Path(tempfile.mkdtemp(prefix="purport-exim-", dir="/var/tmp"))
-        self.folder.chmod(0o755)
+        super().__init__("Exim")
         owner = pwd.getpwnam("Debian-exim")
         for name in ("spool", "log", "mail"):
             (self.folder / name).mkdir()
@@ -99,14 +96,8 @@ class Exim:
             + more
         )
         configuration.chmod(0o644)
-        self._process = subprocess.Popen(
-            # -bdf: a daemon in the foreground; -q1s: its queue runners, which alone keep root with -C, deliver.
-            [program, "-C", str(configuration), "-bdf", "-q1s"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(lambda: self._process.poll() is not None or greets(self.port), 20, "Exim's greeting")
-        assert self._process.poll() is None, f"exim stopped: {self.log()}"
+        # -bdf: a daemon in the foreground; -q1s: its queue runners, which alone keep root with -C, deliver.
+        self.start([program, "-C", str(configuration), "-bdf", "-q1s"], self.port)
 
     def log(self) -> str:
         return "".join(place.read_text(errors="replace") for place in sorted((self.folder / "log").iterdir()))
@@ -114,10 +105,3 @@ class Exim:
     def messages(self) -> list[bytes]:
         """The messages it delivered."""
         return [place.read_bytes() for place in sorted((self.folder / "mail/new").glob("*"))]
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)

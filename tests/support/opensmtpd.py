@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
-from support.peers import OPENSMTPD, free_port, greets, wait_for
+from support.peers import OPENSMTPD, free_port
+from support.program import Program, in_view
 
 # What it sees in place of the system's folders. Its resolver is told of no server, so that it never waits for one.
 VIEW = """\
@@ -38,7 +36,7 @@ match from any for any action "outside"
 """
 
 
-class OpenSmtpd:
+class OpenSmtpd(Program):
     """Start it, talk to `port`, read `messages()`, `stop()`."""
 
     def __init__(
@@ -51,8 +49,7 @@ class OpenSmtpd:
         authorities: Path | None = None,
     ) -> None:
         """`before` stands before the other settings, `listener` and `relay` are options of theirs."""
-        self.folder = Path(tempfile.mkdtemp(prefix="purport-opensmtpd-", dir="/var/tmp"))
-        self.folder.chmod(0o755)
+        super().__init__("OpenSMTPD")
         (self.folder / "mail").mkdir()
         owner = pwd.getpwnam("nobody")
         os.chown(self.folder / "mail", owner.pw_uid, owner.pw_gid)
@@ -77,23 +74,11 @@ class OpenSmtpd:
             programs=OPENSMTPD.parents[1] / "libexec",
             authorities=authorities or "/etc/ssl/certs/ca-certificates.crt",
         )
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "sh", "-c", view], stdout=log, stderr=log
-            )
-        wait_for(lambda: self._process.poll() is not None or greets(self.port), 20, "OpenSMTPD's greeting")
-        assert self._process.poll() is None, f"OpenSMTPD stopped: {self.log()}"
+        self.start(in_view(view), self.port)
 
     def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
+        return self.printed()
 
     def messages(self) -> list[bytes]:
         """The messages it delivered."""
         return [place.read_bytes() for place in sorted((self.folder / "mail/new").glob("*"))]
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)

@@ -3,12 +3,10 @@ where the machine's name is not qualified, so it gets a name, and files to look 
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
-from support.peers import SENDMAIL, free_port, greets, require_peer, wait_for
+from support.peers import SENDMAIL, free_port, require_peer
+from support.program import Program, in_view
 
 # Everything goes to one next hop. No DNS: hosts are looked up in files (the service switch).
 MACROS = """\
@@ -52,13 +50,12 @@ exec {program} -C {folder}/sendmail.cf -bD -X {folder}/dialogue
 """
 
 
-class Sendmail:
+class Sendmail(Program):
     """Start it, talk to `port`, read `log()`, `stop()`. `mode` is when it delivers what it took: `b` at once, `q` once
     its queue is run."""
 
     def __init__(self, next_port: int, mode: str = "b", least_by_time: int = 1) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="purport-sendmail-", dir="/var/tmp"))
-        self.folder.chmod(0o755)
+        super().__init__("Sendmail")
         (self.folder / "queue").mkdir(mode=0o700)
         (self.folder / "switch").write_text("hosts files\naliases files\n")
         (self.folder / "names").write_text("")
@@ -81,26 +78,12 @@ class Sendmail:
         configuration.write_bytes(made.stdout)
         configuration.chmod(0o644)
         view = VIEW.format(folder=self.folder, program=SENDMAIL)
-        self._process = subprocess.Popen(
-            ["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", view],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(lambda: self._process.poll() is not None or greets(self.port), 20, "Sendmail's greeting")
-        assert self._process.poll() is None, f"Sendmail stopped: {self.log()}"
+        self.start(in_view(view, "--uts"), self.port)
 
     def log(self) -> str:
         """What it heard and said in every session, both as server and as client (`-X`)."""
-        place = self.folder / "dialogue"
-        return place.read_text(errors="replace") if place.exists() else ""
+        return self._text("dialogue")
 
     def waiting(self) -> int:
         """How many messages are in its queue."""
         return len(list((self.folder / "queue").glob("qf*")))
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
