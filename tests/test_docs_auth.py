@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from purport.config.load import read
+from support.pages import text_of
 from support.peers import free_port, greets, wait_for
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "auth.md").read_text(encoding="utf-8")
+PAGE = text_of("auth")
 COMMANDS = re.findall(r"^    \$ (.+)\n    (.+)$", PAGE, re.MULTILINE)
 # A program and its arguments in place of `purport`, so that no installed one is run.
 PURPORT = f"{sys.executable} -m purport"

@@ -10,9 +10,10 @@ from pathlib import Path
 from purport.authentication.authres.reader import read
 from purport.authentication.methods import ORDER
 from purport.config.load import read as settings_of
+from support.pages import text_of
 
 PROJECT = Path(__file__).resolve().parents[1]
-PAGE = (PROJECT / "docs" / "authentication.md").read_text(encoding="utf-8")
+PAGE = text_of("authentication")
 BLOCKS = [
     re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.M)
 ]

@@ -16,10 +16,11 @@ from purport.config.dkim import load_signer
 from purport.config.load import load
 from purport.dns.zone import StaticResolver
 from support.dkim_keys import MESSAGE, ed25519_key, ed25519_pem, signed, zone
+from support.pages import settings_in, text_of
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "dkim.md").read_text(encoding="utf-8")
+PAGE = text_of("dkim")
 COMMANDS = re.findall(r"^    \$ (.+)\n    (.+)$", PAGE, re.MULTILINE)
-SETTINGS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+SETTINGS = settings_in(PAGE)
 HEAD = """\
 hostname = "mx.company.com.example"
 [[listener]]

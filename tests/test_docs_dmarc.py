@@ -15,13 +15,14 @@ from purport.dns.zone import StaticResolver
 from purport.mail.header import read_header
 from purport.policy.dmarc import DmarcPolicy, may_come
 from support.cli import purport
+from support.pages import settings_in, text_of
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "dmarc.md").read_text(encoding="utf-8")
+PAGE = text_of("dmarc")
 ZONE = {"_dmarc.example.com": [{"TXT": "v=DMARC1; p=reject; rua=mailto:reports@example.com"}]}
 
 
 def test_the_settings_of_the_page_load() -> None:
-    (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = settings_in(PAGE)
     settings = read(f'hostname = "mx.example.com"\n[[listener]]\nbind = ["[::]:25"]\n{block}')
     assert (settings.dmarc.on_fail, settings.dmarc.on_temperror) == ("quarantine", "accept")
 

@@ -14,12 +14,13 @@ import pytest
 from purport.config.load import load, read
 from support.cli import purport
 from support.next_hop import NextHop, next_hop
+from support.pages import commands_in, settings_in, text_of
 from support.peers import free_port, wait_for
 from support.purport_server import PurportServer
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "forwarding.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = re.findall(r"^    \$ purport (.+)$", PAGE, re.MULTILINE)
+PAGE = text_of("forwarding")
+BLOCKS = settings_in(PAGE)
+COMMANDS = commands_in(PAGE)
 TOP = 'hostname = "mx.company.com.example"\n'
 LISTENER = '[[listener]]\nbind = ["[::]:25"]\n'
 ZONE = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
 from purport.config.load import read
 from support.cli import purport
+from support.pages import commands_in, settings_in, text_of
 from support.peers import free_port
 from support.purport_server import PurportServer
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "lmtp.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+PAGE = text_of("lmtp")
+BLOCKS = settings_in(PAGE)
 
 
 def test_the_route_of_the_page_loads() -> None:
@@ -25,7 +25,7 @@ def test_the_listener_of_the_page_takes_what_its_command_sends(tmp_path: Path) -
     server = PurportServer(tmp_path, f'[[domain]]\nname = "company.com.example"\n{listener}')
     server.start()
     try:
-        (command,) = re.findall(r"^    \$ purport (.+)$", PAGE, re.MULTILINE)
+        (command,) = commands_in(PAGE)
         ran = purport(*shlex.split(command.replace("2424", port)))
         assert ran.code == 0, ran.out
     finally:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from purport.config.load import read
 from support.certificates import Authority
+from support.pages import commands_in, settings_in, text_of
 from support.peers import free_port, wait_for
 from support.purport_server import PurportServer
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "odmr.md").read_text(encoding="utf-8")
-PROVIDER, CUSTOMER, MECHANISMS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+PAGE = text_of("odmr")
+PROVIDER, CUSTOMER, MECHANISMS = settings_in(PAGE)
 ZONE = '[dns]\nzone = "zone.json"\n'
 
 
@@ -28,7 +29,7 @@ def test_what_stands_there_works(tmp_path: Path) -> None:
     (customer.folder / "odmr.password").write_text("change me\n")
     for server in (provider, customer):
         (server.folder / "zone.json").write_text("{}")
-    (command,) = re.findall(r"^    \$ purport (.+)$", PAGE, re.MULTILINE)
+    (command,) = commands_in(PAGE)
     (answer,) = re.findall(r"^    (odmr\.provider.+)$", PAGE, re.MULTILINE)
     try:
         provider.start()

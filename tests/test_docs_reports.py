@@ -17,9 +17,10 @@ from purport.reporting.day import day_of, name_of, parse
 from purport.reporting.standing import Standing, settle
 from purport.reporting.tls.counts import write
 from support.cli import purport
+from support.pages import settings_in, text_of
 from support.reporting import failed, succeeded
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "reports.md").read_text(encoding="utf-8")
+PAGE = text_of("reports")
 SETTINGS = 'hostname = "mx.company.com.example"\n[[listener]]\nbind = ["127.0.0.1:25"]\n[dns]\nzone = "zone.json"\n'
 OLDER, NEWER = parse("2026-11-26"), parse("2026-11-27")  # the days of the page
 
@@ -81,7 +82,7 @@ def test_the_command_that_sends_is_one(page: str) -> None:
 
 
 def test_the_settings_load() -> None:
-    (table,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (table,) = settings_in(PAGE)
     found = read(SETTINGS + table)
     assert found.tls_report.organization == "The Company"
     assert found.tls_report.from_ == "tls-reports@company.com.example"

@@ -8,17 +8,18 @@ from pathlib import Path
 
 from support.certificates import Authority
 from support.cli import purport
+from support.pages import commands_in, settings_in, text_of
 from support.peers import free_port, greets, wait_for
 from support.purport_server import PurportServer
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "submission.md").read_text(encoding="utf-8")
+PAGE = text_of("submission")
 
 
 def test_the_settings_the_command_and_the_refusal_of_the_page(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "tls")
     authority.issue("mx.company.com.example")
     port = free_port()
-    settings = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0]
+    settings = settings_in(PAGE)[0]
     certificate = authority.folder / "server.pem"
     settings = re.sub(r'"(chain|key)\.pem"', f'"{certificate}"', settings)
     settings = settings.replace("0.0.0.0:587", f"127.0.0.1:{port}").replace("0.0.0.0:465", f"127.0.0.1:{free_port()}")
@@ -26,7 +27,7 @@ def test_the_settings_the_command_and_the_refusal_of_the_page(tmp_path: Path) ->
     server.start()
     try:
         wait_for(lambda: greets(port))
-        (command,) = re.findall(r"^    \$ purport (.+)$", PAGE, re.MULTILINE)
+        (command,) = commands_in(PAGE)
         words = shlex.split(command.replace("mx.company.com.example:587", f"127.0.0.1:{port}"))
         words += ["--auth-password", "open sesame"]  # which the command asks for
         ran = purport(*words, "--quit-after", "rcpt")

@@ -13,11 +13,12 @@ import pytest
 from purport.config.load import read
 from support.certificates import Authority, chain_in, shows, tlsa
 from support.cli import purport
+from support.pages import settings_in, text_of
 from support.scripted_server import ScriptedServer, on_loop
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs/tls.md").read_text()
+PAGE = text_of("tls")
 SENDS = re.findall(r"^    \$ purport (send .+)$", PAGE, re.MULTILINE)
-TABLES = re.findall(r"^```toml\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+TABLES = settings_in(PAGE)
 REST = 'hostname = "mx.company.com.example"\n'
 LISTENER = '\n[[listener]]\nbind = ["127.0.0.1:2525"]\n'
 CERTIFICATE = '\n[[certificate]]\nchain = "chain.pem"\n'
