@@ -36,6 +36,15 @@ def required(table: str) -> list[str]:
     return [key for key, value in defaults(table).items() if value is msgspec.NODEFAULT]
 
 
+def test_numbers_stand_as_they_are_typed() -> None:
+    assert "at most 999999999)" in manual()
+    assert not re.search(r"\de\+\d", manual() + sample())
+
+
+def test_what_a_table_is_for_is_one_line() -> None:
+    assert not re.search(r"^ +\S", manual(), re.MULTILINE)
+
+
 def test_the_sample_works_as_it_is() -> None:
     found = read(sample())
     assert found.hostname == "mx.company.com.example"

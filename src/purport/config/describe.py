@@ -156,7 +156,7 @@ def _range(kind: inspect.Type) -> str:
         return " (" + " or ".join(toml(word) for word in _in_order(kind)) + ")"
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         least = f"at least {kind.ge}" if kind.ge is not None else f"more than {kind.gt or 0:g}"
-        most = f", at most {kind.le:g}" if kind.le is not None and kind.le not in (MANY, YEAR) else ""
+        most = f", at most {kind.le:.15g}" if kind.le is not None and kind.le not in (MANY, YEAR) else ""
         return f" ({least}{most})"
     return ""
 
