@@ -9,7 +9,7 @@ from purport.reporting.day import begin_of, end_of, name_of
 
 
 @dataclass(frozen=True, slots=True)
-class Submitter:
+class Organization:
     """Who reports; `contact` is the address for questions, and `sender` the From of its mail."""
 
     name: str
