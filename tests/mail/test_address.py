@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.mail.address import NULL, Mailbox, matches, parse_forward_path, parse_mailbox, parse_reverse_path
+from support.suites import SUITES, not_there
 
-PATHS = Path(__file__).parents[3] / "shared" / "suites" / "smtp" / "path-parsing.yml"
+PATHS = SUITES / "smtp" / "path-parsing.yml"
 LONGEST = "a" * 64
 
 ascii_text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=64)
@@ -219,8 +218,7 @@ def test_local_parts_are_compared_octet_for_octet_unless_told_otherwise() -> Non
 
 def path_cases() -> list[object]:
     if not PATHS.exists():
-        reason = "path-parsing.yml is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
+        return not_there(PATHS)
     cases = yaml.safe_load(PATHS.read_text(encoding="utf-8"))["cases"]
     return [pytest.param(case, id=case.get("line", case.get("argument"))) for case in cases]
 

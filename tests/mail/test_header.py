@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.mail.header import Header, header_ends, read_header
+from support.suites import SUITES
 
-SUITES = Path(__file__).parents[3] / "shared" / "suites"
 FOLDERS = ("mime", "corpus", "dkim")
 
 lines = st.sampled_from(

@@ -23,8 +23,9 @@ from purport.mail.header import read_header
 from support.certificates import Authority
 from support.peers import free_port, wait_for
 from support.purport_server import PurportServer, purport_server
-from support.smtp_shell import SHARED, agree, dialogues, wire
+from support.smtp_shell import agree, dialogues, wire
 from support.smtp_suites import CHASQUID, SMUGGLING, expect_path, path_cases, path_line
+from support.suites import SUITES, not_there
 
 
 class Client:
@@ -110,7 +111,7 @@ def a_server_of_chasquid(folder: Path, errors: int = 20) -> Iterator[tuple[int, 
         yield server.port, implicit, context
 
 
-@pytest.mark.parametrize("case", dialogues(SHARED / "smtp" / "chasquid-dialogues.yml", CHASQUID, at_server=True))
+@pytest.mark.parametrize("case", dialogues(SUITES / "smtp" / "chasquid-dialogues.yml", CHASQUID, at_server=True))
 def test_a_dialogue_of_chasquid(tmp_path: Path, case: dict[str, Any]) -> None:
     errors = 2 if case["id"] == "auth_too_many_failures" else 20
     with a_server_of_chasquid(tmp_path, errors) as (port, implicit, context):
@@ -223,10 +224,9 @@ TAG = '\n[dmarc]\non_fail = "tag"\n'
 
 
 def forged() -> list[Any]:
-    suite = SHARED / "smtp" / "espoofer.yml"
+    suite = SUITES / "smtp" / "espoofer.yml"
     if not suite.exists():
-        reason = "espoofer.yml is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
+        return not_there(suite)
     return [pytest.param(case, id=case["id"]) for case in yaml.safe_load(suite.read_text(encoding="utf-8"))["cases"]]
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from purport.mail.address import NULL
 from purport.smtp.server import Profile
-from support.smtp_shell import OWN, ROOT, SHARED, Shell, dialogues, play
+from support.smtp_shell import OWN, ROOT, Shell, dialogues, play
 from support.smtp_suites import CHASQUID, SMUGGLING, expect_path, path_cases, path_line
+from support.suites import SUITES
 
 CUTS = [pytest.param(0, id="whole"), pytest.param(7, id="sevens"), pytest.param(1, id="octets")]
 
@@ -23,7 +24,7 @@ CUTS = [pytest.param(0, id="whole"), pytest.param(7, id="sevens"), pytest.param(
     [
         *dialogues(OWN / "submitter" / "submitter-dialogues.yml"),
         *dialogues(OWN / "smtp" / "rfc5321-dialogues.yml"),
-        *dialogues(SHARED / "smtp" / "chasquid-dialogues.yml", CHASQUID),
+        *dialogues(SUITES / "smtp" / "chasquid-dialogues.yml", CHASQUID),
     ],
 )
 def test_the_dialogue_goes_as_the_suite_says(case: dict[str, Any], cut: int) -> None:

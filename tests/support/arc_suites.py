@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from purport.dns.lookup import Answer, Question, Status
-
-SHARED = Path(__file__).parents[2].parent / "shared" / "suites"
+from support.suites import not_there
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class Case:
 def cases(path: Path) -> list[Any]:
     """The cases of a suite as parameters of a test; one skipped parameter where the suite is not there."""
     if not path.exists():
-        reason = f"{path.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id=path.stem, marks=pytest.mark.skip(reason=reason))]
+        return not_there(path)
     found = []
     for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
         if not document:

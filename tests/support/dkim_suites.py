@@ -26,9 +26,9 @@ from purport.authentication.dkim.verify import DEFAULT, DkimPolicy
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver
 from purport.mail.header import read_header
+from support.suites import not_there
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "suites"
 OWN = ROOT / "tests" / "vectors" / "dkim"
 NOW = 1_795_500_000.0  # seconds since 1970: after the youngest message of the suites was signed
 
@@ -62,8 +62,7 @@ def crlf(octets: bytes) -> bytes:
 def cases(path: Path, read: Callable[[Path], list[Case]]) -> list[Any]:
     """The cases of a suite as parameters of a test; one skipped parameter where the suite is not there."""
     if not path.exists():
-        reason = f"{path.parent.name}/{path.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id=path.parent.name, marks=pytest.mark.skip(reason=reason))]
+        return not_there(path)
     return [pytest.param(case, id=case.name) for case in read(path)]
 
 

@@ -13,9 +13,9 @@ from purport.authentication.dmarc.result import Authenticated, DmarcResult
 from purport.dns.lookup import start
 from purport.dns.zone import StaticResolver
 from purport.mail.header import read_header
-from support.spf_suites import SHARED
+from support.suites import SUITES, not_there
 
-FOLDER = SHARED / "dmarc"
+FOLDER = SUITES / "dmarc"
 
 
 def suite(name: str) -> Mapping[str, Any] | None:
@@ -28,8 +28,7 @@ def cases(name: str, *keys: str) -> list[Any]:
     """The cases below these keys of a suite, as parameters of a test; one skipped parameter where it is not there."""
     found: Any = suite(name)
     if found is None:
-        reason = f"{name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id=name, marks=pytest.mark.skip(reason=reason))]
+        return not_there(FOLDER / name)
     for key in keys:
         found = found[key]
     return [pytest.param(case, id=_id(case, number)) for number, case in enumerate(found)]

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-MIME = Path(__file__).resolve().parents[3] / "shared/suites/mime"
+from support.suites import SUITES
+
+MIME = SUITES / "mime"
 REASON = "the conformance suites (../shared/suites/mime) are not there"
 NO_MESSAGES = ("README", "COPYING", "MIT-LICENSE", "LICENSE-MIT", "LICENSE.txt")
 LINE_END = re.compile(rb"\r\n|\r|\n")

@@ -39,9 +39,9 @@ from purport.smtp.event import (
 )
 from purport.smtp.extensions.submitter import CANNOT_VERIFY, DOES_NOT_MATCH, NOT_ALLOWED, SUBMITTER
 from purport.smtp.server import Profile, ServerSession
+from support.suites import not_there
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "suites"
 OWN = ROOT / "tests" / "vectors"
 
 MISSING_PRA = reply(550, "5.7.1", "Missing Purported Responsible Address")
@@ -207,8 +207,7 @@ def dialogues(path: Path, deviations: Mapping[str, str] | None = None, *, at_ser
     `deviations` are cases that ask for what an RFC forbids: id, and the sentence.
     """
     if not path.exists():
-        reason = f"{path.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id=path.stem, marks=pytest.mark.skip(reason=reason))]
+        return not_there(path)
     suite = yaml.safe_load(path.read_text(encoding="utf-8"))
     parameters = []
     for case in suite["cases"]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from support.smtp_shell import OWN, SHARED
+from support.smtp_shell import OWN
+from support.suites import SUITES, not_there
 
 SPACE_AFTER_COLON = 'RFC 5321 section 3.3: "spaces are not permitted on either side of the colon following FROM"'
 # Replies that chasquid chose, or laxity that an RFC speaks against.
@@ -23,12 +24,12 @@ CHASQUID = {
 
 SMUGGLING = yaml.safe_load((OWN / "smtp" / "smuggling.yml").read_text(encoding="utf-8"))
 
-PATHS = SHARED / "smtp" / "path-parsing.yml"
+PATHS = SUITES / "smtp" / "path-parsing.yml"
 
 
 def path_cases() -> list[Any]:
     if not PATHS.exists():
-        return [pytest.param(None, marks=pytest.mark.skip(reason="the conformance suites are not there"))]
+        return not_there(PATHS)
     cases = yaml.safe_load(PATHS.read_text(encoding="utf-8"))["cases"]
     return [pytest.param(case, id=f"{case['source']}:{case.get('line', case.get('argument'))}") for case in cases]
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from purport.dns.zone import StaticResolver
+from support.suites import not_there
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "suites"
 OWN = ROOT / "tests" / "vectors"
 
 
@@ -42,8 +42,7 @@ class Case:
 def cases(path: Path, deviations: frozenset[str] = frozenset()) -> list[Any]:
     """The cases of a suite as parameters of a test; one skipped parameter where the suite is not there."""
     if not path.exists():
-        reason = f"{path.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id=path.stem, marks=pytest.mark.skip(reason=reason))]
+        return not_there(path)
     found = []
     for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
         if not document:

@@ -23,7 +23,8 @@ from purport.authentication.dkim.tags import read_tags, words
 from purport.dns.lookup import Answer, Question, Status
 from purport.mail.header import Field, Header, read_header
 from support.arc_chains import validated
-from support.arc_suites import SHARED, Case, cases
+from support.arc_suites import Case, cases
+from support.suites import SUITES, not_there
 
 WORDS: Final = {"None": "none", "Pass": "pass", "Fail": "fail"}
 # The suite has no status for these. RFC 8617 section 5.2 step 2: "If the Chain Validation Status of the highest
@@ -39,7 +40,7 @@ VALUE_OF_B: Final = re.compile(r"(?<= b=)[^;]*")
 SETTINGS: Final = {"domain": "example.org", "selector": "dummy"}
 
 
-@pytest.mark.parametrize("case", cases(SHARED / "arc" / "arc-validation.yml"))
+@pytest.mark.parametrize("case", cases(SUITES / "arc" / "arc-validation.yml"))
 def test_validation(case: Case) -> None:
     expected = DEVIATIONS.get(case.name) or FAILED_BEFORE.get(case.name) or WORDS[case.given["cv"]]
     result = validated(case.message, case.answers)
@@ -73,7 +74,7 @@ def unfolded(value: re.Match[str]) -> str:
     return value[0].replace(" ", "")
 
 
-@pytest.mark.parametrize("case", cases(SHARED / "arc" / "arc-signing.yml"))
+@pytest.mark.parametrize("case", cases(SUITES / "arc" / "arc-signing.yml"))
 def test_sealing(case: Case) -> None:
     header = read_header(case.message)
     body_hash = hash_body([case.message[header.length :]], FORM)[FORM].digest
@@ -120,10 +121,9 @@ def alone_passes(octets: bytes, answers: Any) -> bool:
 
 
 def mail_auth() -> list[Any]:
-    path = SHARED / "dkim" / "mail-auth" / "expected.yml"
+    path = SUITES / "dkim" / "mail-auth" / "expected.yml"
     if not path.exists():
-        reason = f"{path.parent.name}/{path.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, "", id=path.parent.name, marks=pytest.mark.skip(reason=reason))]
+        return not_there(path, "")
     tests = yaml.safe_load(path.read_text(encoding="utf-8"))["cases"]
     return [
         pytest.param(path.parent / test["file"], test["expect"]["arc"], id=test["file"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +12,15 @@ from purport.authentication.authres.removal import removed
 from purport.authentication.authres.results import VERSION, AuthenticationResults, MethodResult
 from purport.authentication.authres.writer import field
 from purport.mail.header import read_header
+from support.suites import SUITES, not_there
 
-SUITE = Path(__file__).parents[3].parent / "shared" / "suites" / "authres" / "authentication-results.yml"
+SUITE = SUITES / "authres" / "authentication-results.yml"
 NAME = b"Authentication-Results:"
 
 
 def cases(kind: str) -> list[Any]:
     if not SUITE.exists():
-        reason = f"{SUITE.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id=kind, marks=pytest.mark.skip(reason=reason))]
+        return not_there(SUITE)
     found = yaml.safe_load(SUITE.read_text(encoding="utf-8"))[kind]
     return [pytest.param(case, id=case["id"]) for case in found]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,9 @@ from purport.authentication.authres.results import (
 )
 from purport.authentication.authres.writer import KEPT_LENGTH, field, field_again
 from purport.mail.address import parse_reverse_path
+from support.suites import SUITES, not_there
 
-ESPOOFER = Path(__file__).parents[3].parent / "shared" / "suites" / "smtp" / "espoofer.yml"
+ESPOOFER = SUITES / "smtp" / "espoofer.yml"
 NAME = b"Authentication-Results:"
 
 # What other grammars use, what ends lines, and plain text between, so that runs of it meet.
@@ -163,8 +163,7 @@ def test_values_are_bounded() -> None:
 
 def espoofer() -> list[Any]:
     if not ESPOOFER.exists():
-        reason = f"{ESPOOFER.name} is not in the conformance suites (../shared/suites)"
-        return [pytest.param(None, id="espoofer", marks=pytest.mark.skip(reason=reason))]
+        return not_there(ESPOOFER)
     found = yaml.safe_load(ESPOOFER.read_text(encoding="utf-8"))["cases"]
     return [pytest.param(case, id=case["id"]) for case in found if case["id"].startswith("server_")]
 

@@ -6,7 +6,6 @@ import pytest
 
 from support.dkim_suites import (
     OWN,
-    SHARED,
     Case,
     cases,
     chasquid,
@@ -19,6 +18,7 @@ from support.dkim_suites import (
     was_valid,
     words,
 )
+from support.suites import SUITES
 
 # RFC 8601 section 2.7.1 has the word policy for a signature that verifies and is not acceptable here; these suites
 # count it under another word that local policy may give.
@@ -37,28 +37,28 @@ def test_our_own_vectors(case: Case) -> None:
         assert found in case.accepted
 
 
-@pytest.mark.parametrize("case", cases(SHARED / "dkim" / "chasquid" / "expected.yml", chasquid))
+@pytest.mark.parametrize("case", cases(SUITES / "dkim" / "chasquid" / "expected.yml", chasquid))
 def test_the_cases_of_chasquid(case: Case) -> None:
     assert words(check(case.octets, case.zone)) in case.accepted
 
 
-@pytest.mark.parametrize("case", cases(SHARED / "dkim" / "mail-dkim" / "expected.yml", mail_dkim))
+@pytest.mark.parametrize("case", cases(SUITES / "dkim" / "mail-dkim" / "expected.yml", mail_dkim))
 def test_the_corpus_of_mail_dkim(case: Case) -> None:
     assert words(check(case.octets, case.zone)) in case.accepted
 
 
 # Not valid any more, by RFC 8301; what is hashed for them is what was hashed then.
-@pytest.mark.parametrize("case", cases(SHARED / "dkim" / "mail-dkim" / "expected.yml", old_signatures))
+@pytest.mark.parametrize("case", cases(SUITES / "dkim" / "mail-dkim" / "expected.yml", old_signatures))
 def test_the_canonical_forms_of_old_signatures(case: Case) -> None:
     assert was_valid(case)
 
 
-@pytest.mark.parametrize("case", cases(SHARED / "dkim" / "mail-auth" / "expected.yml", mail_auth))
+@pytest.mark.parametrize("case", cases(SUITES / "dkim" / "mail-auth" / "expected.yml", mail_auth))
 def test_the_messages_of_mail_auth(case: Case) -> None:
     assert words(check(case.octets, case.zone, case.now))[-1:] in case.accepted
 
 
-@pytest.mark.parametrize("case", cases(SHARED / "dmarc" / "rspamd" / "rspamd-dkim.yml", rspamd))
+@pytest.mark.parametrize("case", cases(SUITES / "dmarc" / "rspamd" / "rspamd-dkim.yml", rspamd))
 def test_the_cases_of_rspamd(case: Case) -> None:
     found = words(check(case.octets, case.zone))
     if case.name == MORE_SIGNATURES:

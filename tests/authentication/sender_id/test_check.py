@@ -12,11 +12,12 @@ from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
 from purport.dns.lookup import Suspended, start
 from purport.dns.zone import StaticResolver, ZoneData
-from support.spf_suites import OWN, SHARED, Case, cases
+from support.spf_suites import OWN, Case, cases
+from support.suites import SUITES
 
 CASES = [
     *cases(OWN / "senderid" / "senderid-check-host.yml"),
-    *cases(SHARED / "sender-id" / "rfc4406-tests.yml"),
+    *cases(SUITES / "sender-id" / "rfc4406-tests.yml"),
 ]
 
 

@@ -19,10 +19,10 @@ from purport.authentication.sender_id.pra import PurportedResponsibleAddress, pu
 from purport.mail.address import Mailbox, matches, parse_mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.header import read_header
+from support.suites import SUITES
 
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests" / "vectors" / "pra" / "pra-cases.yml"
-SUITES = ROOT.parent / "shared" / "suites"
 SPAMASSASSIN = environ.get("PURPORT_SPAMASSASSIN")
 
 # The letters of the tables.

@@ -11,7 +11,8 @@ from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import SpfResult
 from purport.dns.lookup import Suspended, replay, start
 from purport.dns.zone import StaticResolver
-from support.spf_suites import SHARED, Case, cases
+from support.spf_suites import Case, cases
+from support.suites import SUITES
 
 RECEIVER = "receiver.com"
 
@@ -20,9 +21,9 @@ RECEIVER = "receiver.com"
 DEVIATIONS = frozenset({"default-modifier", "default-modifier-harsh"})
 
 CASES = [
-    *cases(SHARED / "spf" / "rfc7208-tests.yml"),
-    *cases(SHARED / "spf" / "mail-auth-spf.yml"),
-    *cases(SHARED / "spf" / "pyspf-regressions.yml", DEVIATIONS),
+    *cases(SUITES / "spf" / "rfc7208-tests.yml"),
+    *cases(SUITES / "spf" / "mail-auth-spf.yml"),
+    *cases(SUITES / "spf" / "pyspf-regressions.yml", DEVIATIONS),
 ]
 
 
