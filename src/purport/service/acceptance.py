@@ -19,7 +19,7 @@ from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.envelope import Parameters
 from purport.mail.header import Header, read_header, without_fields
-from purport.mail.trace import count_received, protocol_word, received
+from purport.mail.trace import count_received, received
 from purport.mail.valid_since import FIELD as VALID_SINCE
 from purport.policy.facts import Client, MessageFacts
 from purport.policy.results import results
@@ -81,7 +81,7 @@ class Acceptance:
         messages: list[QueuedMessage] = []
         if kept:
             forward_path = recipients[0].forward_path if len(recipients) == 1 else None
-            trace = self._guest_block() + fields + self._trace(transaction.queue_id, forward_path, parameters)
+            trace = self._guest_block() + fields + self._trace(transaction.queue_id, forward_path)
             messages.append(self._queued(transaction.queue_id, what, trace, kept))
         if division is not None:
             messages += self._copies(what, facts, division, plans, taken=bool(messages))
@@ -101,7 +101,7 @@ class Acceptance:
             taken = True
             repair = desk.repair_of(copy.forwarder, plans)
             block = desk.block(copy.forwarder, queue_id, self.date, repair)
-            trace = block + what.fields + self._trace(queue_id, copy.forwarder, what.parameters)
+            trace = block + what.fields + self._trace(queue_id, copy.forwarder)
             trace = self._seal(copy.forwarder, trace, facts) + trace
             carried = replace(what, parameters=marked(what.parameters, copy.forwarder))
             message = self._queued(queue_id, carried, trace, copy.recipients)
@@ -121,7 +121,7 @@ class Acceptance:
         message_id = f"{self.transaction.queue_id}@{front.profile.hostname}"
         return resent_block(front.guest, date=self.date, message_id=message_id)
 
-    def _trace(self, queue_id: str, forward_path: Mailbox | None, parameters: Parameters) -> bytes:
+    def _trace(self, queue_id: str, forward_path: Mailbox | None) -> bytes:
         """Our Received field, and below it what a submission lacked: it belongs to the message."""
         front, client = self.front, self.client
         trace = received(
@@ -129,13 +129,7 @@ class Acceptance:
             client_name=client.name,
             client_address=client.address,
             hostname=front.profile.hostname,
-            protocol=protocol_word(
-                extended=client.extended,
-                secure=bool(client.tls),
-                authenticated=client.login is not None,
-                international=is_international(parameters),
-                lmtp=front.profile.service == "lmtp",
-            ),
+            protocol=self.transaction.protocol(client),
             queue_id=queue_id,
             forward_path=forward_path,
             date=self.date,

@@ -110,7 +110,9 @@ class Reception:
         house, front = self._house, self._front
         now = house.clock()
         submitter = None
-        transaction = Transaction(house.ids.next(), now, mail, front.recorded)
+        transaction = Transaction(
+            house.ids.next(), now, mail, front.recorded, lmtp=front.profile.service == "lmtp"
+        )
         if mail.parameters.items:
             unheld = self._hold_refusal(mail, now)
             if unheld is not None:
