@@ -331,6 +331,19 @@ class Spf(Table, frozen=True):
     received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
 
 
+class AuthenticationResults(Table, frozen=True):
+    """Under which name our checks are told in the header (the authserv-id, RFC 8601)."""
+
+    id: Annotated[str, Meta(description="our name in Authentication-Results; empty: the host name")] = ""
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="names of other hosts of your own, and old ones: a field under one of them goes from what "
+            "comes in, except from hosts in trusted_hops.networks"
+        ),
+    ] = []
+
+
 class TrustedHops(Table, frozen=True):
     """Gateways and backup servers of your own that mail passes before it comes here: not they are judged, but the
     clients that their Received fields name."""
@@ -641,6 +654,7 @@ class Settings(Table, frozen=True):
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     dmarc: Dmarc = field(default_factory=Dmarc)
+    authentication_results: AuthenticationResults = field(default_factory=AuthenticationResults)
     trusted_hops: TrustedHops = field(default_factory=TrustedHops)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)

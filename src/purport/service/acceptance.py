@@ -161,7 +161,9 @@ class Acceptance:
         front, came = self.front, self.transaction.reader.header
         if front.profile.service == "lmtp" or came is None:
             return
-        forged = removed(came, front.policy.receiver)
+        policy = front.policy
+        ours = front.judged or self.client.address in policy.trusted_hops.networks
+        forged = removed(came, policy.forged_ids(ours=ours))
         if forged:
             head = spool.head(came.length)
             spool.replace_head(len(head), without_fields(head, came, forged))
@@ -180,7 +182,7 @@ class Acceptance:
         keys = front.sealer.keys_for(forwarder) if front.sealer else []
         if not keys or came is None:
             return b""
-        said = results(front.policy.receiver, facts, front.policy.dmarc)
+        said = results(front.policy.authserv_id, facts, front.policy.dmarc)
         header = came.below(read_header(trace).fields)  # of what was forged in it nothing is signed
         transaction = self.transaction
         utf8 = is_international(transaction.mail.parameters)
