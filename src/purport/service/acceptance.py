@@ -174,7 +174,11 @@ class Acceptance:
         author = signed_author(login, header) if signer and login is not None else None
         if author is None:
             return b""
-        return signer.fields(author, header, self.transaction.hashes, self.transaction.arrived_at)
+        transaction = self.transaction
+        made = signer.fields(author, header, transaction.hashes, transaction.arrived_at)
+        if made:
+            transaction.signed = tuple(map(str, signer.keys_for(author)))
+        return made
 
     def _seal(self, forwarder: Mailbox, trace: bytes, facts: MessageFacts) -> bytes:
         """Our ARC set on a copy that goes on (RFC 8617), made when nothing in it changes any more."""

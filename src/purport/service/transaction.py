@@ -62,6 +62,7 @@ class Transaction:
         "refused",
         "release_at",
         "rules",
+        "signed",
         "size",
         "spool",
         "wrong",
@@ -88,6 +89,7 @@ class Transaction:
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.reader = MessageReader()  # of what goes into it
         self.added = b""  # fields that a submission lacked
+        self.signed: tuple[str, ...] = ()  # our keys that signed it: `example.com/s1`
         self.hashes: BodyHashes = {}  # of its body, in the forms that signatures need
         self.size = 0  # octets of the message
         self.header: Header | None = None
@@ -263,6 +265,7 @@ class Chronicle:
             message=transaction.message,
             fault=transaction.wrong,
             forwards=tuple([_forward(copy) for copy in transaction.passed_on]),
+            signed=transaction.signed,
         )
         self._ledger.append(encode(made))
 
@@ -295,4 +298,6 @@ def _notes(transaction: Transaction) -> str:
         notes = f", priority={transaction.priority}{changed}"
     if transaction.release_at:
         notes += f", release={encode_moment(transaction.release_at).decode('ascii')}"
+    if transaction.signed:
+        notes += "".join([f", signed={escaped(key)}" for key in transaction.signed])
     return notes
