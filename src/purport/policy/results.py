@@ -20,8 +20,8 @@ from purport.policy.spf import received_spf as received_spf_field
 def results_fields(
     authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *, received_spf: str | None = None
 ) -> bytes:
-    """The Authentication-Results field, above it Received-SPF of the host `received_spf`, if there is one. Nothing of a client that logged in:
-    nothing was asked about it, and who it is concerns nobody behind us."""
+    """The Authentication-Results field, above it Received-SPF of the host `received_spf`, if there is one. Nothing of a
+    client that logged in: nothing was asked about it, and who it is concerns nobody behind us."""
     if facts.mail.client.login is not None or facts.mail.spf is None:
         return b""
     said, found = results(authserv_id, facts, policy), facts.authentication
