@@ -583,6 +583,14 @@ class TlsReport(ReportTable, frozen=True):
 class DmarcReport(ReportTable, frozen=True):
     """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
 
+    failures: Annotated[
+        bool,
+        Meta(
+            description="tell a domain that asks for it (ruf=) about a message that fails, at once and with its "
+            "header, in which recipients are made unrecognisable (RFC 9991)"
+        ),
+    ] = False
+
 
 class Etrn(Table, frozen=True):
     """Clients that may start the delivery of what waits for their domains (ETRN, RFC 1985)."""

@@ -21,6 +21,7 @@ from purport.policy.priority import PriorityPolicy
 from purport.policy.queue_start import Grant
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
+from purport.reporting.dmarc.failure import Failure
 from purport.reporting.dmarc.row import DmarcRow
 from purport.service.forwarding import (
     ForwardDesk,
@@ -92,3 +93,4 @@ class House:
     clock: Callable[[], float]
     report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain
     visits: Visits
+    report_failure: Callable[[Failure], None] | None = None  # tells the author's domain about one message
