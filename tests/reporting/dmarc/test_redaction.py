@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from purport.mail.dsn import HEADER_LIMIT
 from purport.mail.header import read_header
-from purport.reporting.dmarc.redaction import HIDDEN, Redaction
+from purport.reporting.dmarc.redaction import ADDRESSES, HIDDEN, Redaction
 
 REDACTION = Redaction(b"secret", "example.com")
 HASH = r"[a-z2-7]{20}"
@@ -70,6 +70,17 @@ def test_a_header_without_measure_is_cut() -> None:
     assert len(octets) <= HEADER_LIMIT
     assert octets.endswith(b"from a.example\r\n")
     assert REDACTION.header(read_header(b"Subject: " + b"a@" * 100_000 + b"\r\n\r\n")) == b""
+
+
+def test_so_many_addresses_are_read_and_the_fields_of_more_are_hidden() -> None:
+    def after(number: int) -> bytes:
+        names = b", ".join([b"a@x.example"] * number)
+        return REDACTION.header(read_header(b"To: " + names + b"\r\nSubject: a@x.example\r\n"))
+
+    subject = shown("Subject: a@x.example")
+    assert after(ADDRESSES + 1) == f"To: {HIDDEN}\r\n{subject}\r\n".encode()
+    assert after(ADDRESSES).count(b"@x.example") == ADDRESSES
+    assert after(ADDRESSES).endswith(f"\r\nSubject: {HIDDEN}\r\n".encode())
 
 
 LOCAL_PARTS = st.text(st.characters(exclude_characters="@="), min_size=1, max_size=40)

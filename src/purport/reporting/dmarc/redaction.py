@@ -25,6 +25,7 @@ from purport.mail.header import Field, Header
 HIDDEN: Final = "redacted"
 HASH_LENGTH: Final = 20  # characters of five bits: two addresses never meet in them
 FIELDS: Final = 500  # shown of one header
+ADDRESSES: Final = 200  # hashed of one header, in milliseconds; the fields of a list of more are hidden
 # Who sent it.
 ORIGINATORS: Final = frozenset(
     ("from", "sender", "reply-to", "return-path", "resent-from", "resent-sender", "dkim-signature")
@@ -68,13 +69,16 @@ class Redaction:
     def header(self, header: Header) -> bytes:
         """The fields, in their order, as far as a report has room for them."""
         shown: list[bytes] = []
-        room = HEADER_LIMIT
+        room, addresses = HEADER_LIMIT, ADDRESSES
         for one in header.fields[:FIELDS]:
             if not one.name:  # no field, whatever it is
                 continue
             if len(one.raw) > room:  # looked at before it costs anything
                 break
-            octets = self._field(one)
+            signs = one.raw.count(b"@")
+            octets = self._field(one, hidden=signs > addresses)
+            if signs <= addresses:
+                addresses -= signs
             room -= len(octets)
             shown.append(octets)
         return b"".join(shown)
@@ -83,16 +87,16 @@ class Redaction:
         """An address of somebody who sent something."""
         return self._addresses(address, own=True)
 
-    def _field(self, one: Field) -> bytes:
+    def _field(self, one: Field, *, hidden: bool) -> bytes:
         name = one.name
         if name in AS_IT_IS:
             return one.raw
-        if name in SHOWN:
+        if name in SHOWN and not hidden:
             begin, colon, value = one.raw.partition(b":")
             text = self._addresses(value.decode("utf-8", "surrogateescape"), own=name in ORIGINATORS)
             return begin + colon + text.encode("utf-8", "surrogateescape")
         written = one.raw.partition(b":")[0].rstrip(b" \t")
-        shown = self._recipients(one) if name in RECIPIENTS else HIDDEN
+        shown = self._recipients(one) if name in RECIPIENTS and not hidden else HIDDEN
         return b"%s: %s\r\n" % (written, shown.encode("utf-8", "replace"))
 
     def _recipients(self, one: Field) -> str:
