@@ -581,7 +581,8 @@ class TlsReport(ReportTable, frozen=True):
 
 
 class DmarcReport(ReportTable, frozen=True):
-    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
+    """Reports to the domains that mail named as authors and that ask for them: daily ones (RFC 9990), and where
+    `failures` says so others at once (RFC 9991)."""
 
     failures: Annotated[
         bool,
