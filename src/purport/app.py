@@ -195,7 +195,14 @@ class Server:
         )
         self._forwarding = make_forwarding(path, settings)
         reporter = Reporter(
-            settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
+            settings.hostname,
+            routes,
+            schedule,
+            self._store,
+            ids.next,
+            self._report_signer,
+            self._returns_to,
+            self._readers,
         )
         contexts = make_client_contexts(path, settings)
         self._sts = make_sts_policies(
@@ -372,6 +379,10 @@ class Server:
     def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
         """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
         return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
+
+    def _readers(self, mailbox: Mailbox) -> tuple[Mailbox, ...]:
+        """Who gets a report to a mailbox, by the settings of now."""
+        return (mailbox,) if self._forwarding is None else self._forwarding.readers(mailbox)
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

@@ -57,6 +57,18 @@ def test_alias_files_and_settings_make_one_table_and_the_settings_win(tmp_path: 
     assert purport("check", "--config", str(path)).code == 0
 
 
+def test_the_owner_of_a_list_has_to_be_somebody(tmp_path: Path) -> None:
+    """RFC 5321 section 3.9: "a person or other entity who administers the list"."""
+    aliases = tmp_path / "aliases"
+    path = settings_file(tmp_path, 'aliases = "aliases"\n')
+    aliases.write_text("dev: bob, eve@example.net\nowner-dev: nobody\n")
+    ran = purport("check", "--config", str(path))
+    assert ran.code == 78
+    assert "owner-dev@company.com.example is to get the bounces of a list, but leads to no mailbox" in ran.err
+    aliases.write_text("dev: bob, eve@example.net\nowner-dev: bob\n")
+    assert purport("check", "--config", str(path)).code == 0
+
+
 def test_check_warns_of_mail_that_would_bounce_and_of_secrets_that_all_can_read(tmp_path: Path) -> None:
     (tmp_path / "srs").write_text("secret\n")
     (tmp_path / "srs").chmod(0o644)

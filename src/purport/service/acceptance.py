@@ -29,6 +29,7 @@ from purport.queue.store import Body, QueuedMessage, QueuedRecipient, Spool
 from purport.service.forwarding import (
     Division,
     PassedOn,
+    ended_at_list,
 )
 from purport.service.front import Front, House
 from purport.service.transaction import Transaction
@@ -69,6 +70,9 @@ class Acceptance:
         if front.policy.quarantines(facts):
             for recipient in kept:
                 recipient.next_hop = quarantined(recipient.next_hop)
+            for copy in [] if division is None else division.copies:  # a list may have readers here
+                for recipient in copy.recipients:
+                    recipient.next_hop = quarantined(recipient.next_hop)
         self._remove_forged(spool)
         parameters = tagged(transaction.mail.parameters, header)
         # Below our trace fields: they belong to the message.
@@ -85,9 +89,11 @@ class Acceptance:
             messages.append(self._queued(transaction.queue_id, what, trace, kept))
         if division is not None:
             messages += self._copies(what, facts, division, plans, taken=bool(messages))
-            if division.expanded:
-                original = replace(messages[0], reverse_path=transaction.mail.reverse_path)
-                messages += self.house.expanded(original, division.expanded, transaction.arrived_at)
+            if division.expanded or division.listed:
+                asked = transaction.mail.reverse_path
+                original = replace(messages[0], reverse_path=asked, parameters=what.parameters)
+                arrived_at = transaction.arrived_at
+                messages += self.house.expanded(original, division.expanded, division.listed, arrived_at)
         return messages
 
     def _copies(
@@ -99,16 +105,16 @@ class Acceptance:
         for copy in division.copies:
             queue_id = self.house.ids.next() if taken else transaction.queue_id
             taken = True
-            repair = desk.repair_of(copy.forwarder, plans)
-            block = desk.block(copy.forwarder, queue_id, self.date, repair)
+            repair = desk.repair_of(copy, plans)
+            block = desk.block(copy, queue_id, self.date, repair)
             trace = block + what.fields + self._trace(queue_id, copy.forwarder)
             trace = self._seal(copy.forwarder, trace, facts) + trace
-            carried = replace(what, parameters=marked(what.parameters, copy.forwarder))
+            parameters = what.parameters if copy.owner is None else ended_at_list(what.parameters)
+            carried = replace(what, parameters=marked(parameters, copy.forwarder))
             message = self._queued(queue_id, carried, trace, copy.recipients)
-            message.reverse_path = desk.reverse_path(
-                copy.forwarder, transaction.mail.reverse_path, transaction.arrived_at, repair
-            )
-            planned = plans.get(normal_domain(copy.forwarder.domain))
+            asked = transaction.mail.reverse_path
+            message.reverse_path = desk.envelope(copy, asked, transaction.arrived_at, repair)
+            planned = None if copy.owner is not None else plans.get(normal_domain(copy.forwarder.domain))
             expected = "" if planned is None else planned.told
             transaction.passed_on.append(PassedOn(message, copy.forwarder, repair, expected))
             yield message

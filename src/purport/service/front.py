@@ -88,7 +88,10 @@ class House:
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
     throttle: Throttle
-    expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
+    # The reports that recipients became several, and that others were lists.
+    expanded: Callable[
+        [QueuedMessage, Sequence[QueuedRecipient], Sequence[QueuedRecipient], float], list[QueuedMessage]
+    ]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
     report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain

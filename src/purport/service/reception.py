@@ -400,18 +400,18 @@ class Reception:
         if transaction.forwarded and desk is not None:
             division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
             verdicts = [goes_round(division.looping, others=division.reaches)]
-            if division.copies:
+            if division.leaves:
                 verdicts.append(may_forward(desk.dmarc_fail, facts))
             for rule, refusal in verdicts:
                 transaction.rules += (rule,)
                 if refusal is not None:
                     self._count(transaction, facts, "reject")
                     return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
-            if desk.repair == "least" and division.copies:
+            if desk.repair == "least" and division.repaired:
                 found = facts.authentication
                 plans = desk.plans(
                     self._house.checker,
-                    division.copies,
+                    division.repaired,
                     header,
                     () if found is None else found.dkim,
                     transaction.mail.reverse_path,
