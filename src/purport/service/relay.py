@@ -421,7 +421,12 @@ class Connection(asyncio.Protocol):
     async def _ask(self, suspended: Suspended[T], then: Callable[[T], Reply | None]) -> None:
         try:
             resolver = self._relay.house.within(DNS_SECONDS)
-            given = then(await suspended.finish(resolver, asyncio.gather))
+            found = await suspended.finish(resolver, asyncio.gather)
+            if self._session is None:  # the client is gone, and will come again for what it was told nothing about
+                self._waiting = False
+                self._reception.drop()
+                return
+            given = then(found)
         except Exception as error:  # noqa: BLE001  # as in _advance
             self.fail(error)
             return
