@@ -481,12 +481,15 @@ class Connection(asyncio.Protocol):
         self._reception.drop()
         attributes, client = event.attributes, self.client
         address = attributes.get("ADDR", client.address) or client.address
-        name = attributes.get("NAME", client.name)
+        # A name that we looked up is that of the address before, and so is what was found about it.
+        name = attributes.get("NAME", client.name if client.iprev is None else None)
         hello_domain = attributes.get("HELO", "") or ""
         # Another client than the one that may have logged in; a gateway that checked a login itself says whose it is.
         named = attributes.get("LOGIN")
         login = None if named is None else self._known_login(named)
-        self.client = replace(client, address=address, name=name, hello_domain=hello_domain, extended=True, login=login)
+        self.client = replace(
+            client, address=address, name=name, hello_domain=hello_domain, extended=True, login=login, iprev=None
+        )
         assert self._session is not None
         self._session.log_in(login is not None)
         return replies.OK
