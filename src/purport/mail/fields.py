@@ -14,6 +14,7 @@ from typing import Final
 from purport.mail.address import ATEXT, LOCAL_PART_OCTETS, Mailbox
 from purport.mail.domain import DOMAIN_OCTETS, NAME, a_label_form
 
+ADDRESSES: Final = 100  # of one field; each may cost what it takes to make a domain of U-labels even
 VALUE_LIMIT: Final = 16384  # characters of one field that are looked at; an address needs some hundreds
 
 ADDRESS: Final = rf"({ATEXT}+(?:\.{ATEXT}+)*)@({NAME.pattern})"
@@ -64,6 +65,8 @@ def mailboxes(value: str) -> list[Mailbox]:
     elements = [element for element in _elements(_tokens(value)) if element]
     if not elements:
         raise ValueError("there is no address in it")
+    if len(elements) > ADDRESSES:
+        raise ValueError(f"there are more than {ADDRESSES} addresses in it")
     return [_address(element) for element in elements]
 
 
