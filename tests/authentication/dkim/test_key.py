@@ -7,6 +7,7 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as elliptic_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from purport.authentication.dkim.key import RECORD_OCTETS, KeyProblem, keys_of, read_key
@@ -101,6 +102,15 @@ def test_a_public_exponent_without_measure() -> None:
     numbers = integer(rsa_key().key.public_key().public_numbers().n) + integer((1 << 2000) + 1)
     with pytest.raises(KeyProblem, match=r"larger than any|no RSA key"):
         read_key(f"p={base64.b64encode(b'0' + length(len(numbers)) + numbers).decode()}")
+
+
+@pytest.mark.parametrize(("bits", "exponent"), [(4104, 65537), (2048, (1 << 40) + 15)])
+def test_a_key_that_takes_longer_than_any_that_has_to_be_taken(bits: int, exponent: int) -> None:
+    """A chain of fifty sets asks for a hundred checks, of several keys each, while everybody else waits."""
+    public = RSAPublicNumbers(exponent, (1 << (bits - 1)) + 1).public_key()
+    octets = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(KeyProblem, match="larger than any"):
+        read_key(f"p={base64.b64encode(octets).decode()}")
 
 
 def test_a_question_without_answer_is_temporary() -> None:

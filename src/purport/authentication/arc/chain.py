@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final
 
 from purport.authentication.arc.result import NO_CHAIN, ArcResult, Hop
@@ -132,5 +133,7 @@ def _verified(signature: Signature, octets: bytes, answers: Mapping[Question, An
         keys = keys_of(answers[signature.question], signature.kind)
     except KeyProblem as problem:
         raise Unsound(f"{who}: {problem}") from problem
-    if not any(key.verifies(signature.octets, octets) for key in keys if key.bits >= RSA_LEAST or key.kind != "rsa"):
+    digest = sha256(octets).digest()
+    usable = [key for key in keys if key.bits >= RSA_LEAST or key.kind != "rsa"]
+    if not any(key.verifies_digest(signature.octets, digest) for key in usable):
         raise Unsound(f"{who} does not fit")

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -22,15 +23,16 @@ from purport.authentication.dkim.tags import base64_value, read_tags, words
 from purport.dns.lookup import Answer, Status
 
 RECORDS: Final = 5  # key records of one selector that are looked at; there ought to be one (RFC 6376 section 3.6.2.2)
-RECORD_OCTETS: Final = 8192  # of one record; a key of RSA_MOST bits has 1,500
+RECORD_OCTETS: Final = 8192  # of one record; a key of RSA_MOST bits has 800
 MOST_KEPT: Final = 1024  # keys kept read, each of a record of the length below at most: some megabytes
 KEPT_LENGTH: Final = 1024
 RSA_LEAST: Final = 1024  # bits; a verifier must not take less (RFC 8301 section 3.2)
-RSA_MOST: Final = 8192  # bits; a verifier must take 4096, and the time that a check takes grows with their square
-EXPONENT_BITS: Final = 64  # of the public exponent: a long one makes a check as slow as signing is
+RSA_MOST: Final = 4096  # bits; a verifier must take these, and the time that a check takes grows with their square
+EXPONENT_BITS: Final = 33  # of the public exponent: a long one makes a check as slow as signing is
 ED25519_OCTETS: Final = 32  # RFC 8463 section 4: the key alone, without ASN.1
 PADDING: Final = PKCS1v15()
 SHA256_HASH: Final = SHA256()
+DIGEST: Final = Prehashed(SHA256_HASH)
 
 Kind = Literal["rsa", "ed25519"]
 KINDS: Final[dict[str, Kind]] = {"rsa": "rsa", "ed25519": "ed25519"}
@@ -57,11 +59,15 @@ class PublicKey:
 
     def verifies(self, signature: bytes, octets: bytes) -> bool:
         """Whether `signature` was made for these octets with this key's private part."""
+        return self.verifies_digest(signature, hashlib.sha256(octets).digest())
+
+    def verifies_digest(self, signature: bytes, digest: bytes) -> bool:
+        """The same for the SHA-256 of the octets: of several keys, and of a large header, made once."""
         try:
             if isinstance(self.key, RSAPublicKey):
-                self.key.verify(signature, octets, PADDING, SHA256_HASH)
+                self.key.verify(signature, digest, PADDING, DIGEST)
             else:  # RFC 8463 section 3: what is signed is the hash
-                self.key.verify(signature, hashlib.sha256(octets).digest())
+                self.key.verify(signature, digest)
         except InvalidSignature:
             return False
         return True
