@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_alias_files_and_settings_make_one_table_and_the_settings_win(tmp_path: 
         }
     }
     assert purport("check", "--config", str(path)).code == 0
+
+
+def test_a_list_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Included lists may belong to users; a reload that reads from a pipe would never end."""
+    os.mkfifo(tmp_path / "team")
+    (tmp_path / "aliases").write_text(f"team: :include:{tmp_path}/team\n")
+    path = settings_file(tmp_path, 'aliases = "aliases"\n')
+    with pytest.raises(SettingsError, match="team: is no file"):
+        make_forwards(path, load(path))
 
 
 def test_check_warns_of_mail_that_would_bounce_and_of_secrets_that_all_can_read(tmp_path: Path) -> None:
