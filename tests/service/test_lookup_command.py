@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from purport.mail.address import Mailbox
 from purport.service import lookup_command
@@ -44,6 +45,20 @@ def test_the_address_is_a_line_and_the_answer_are_lines(tmp_path: Path) -> None:
 
 def test_nothing_is_no_forward_and_it_need_not_read(tmp_path: Path) -> None:
     assert asked(program(tmp_path, "")) == []
+
+
+def test_a_program_that_is_over_before_it_is_asked_has_answered(tmp_path: Path) -> None:
+    """The server's own loop, which says so in another way than that of asyncio."""
+    place = tmp_path / "lookup"
+    place.write_text("#!/bin/sh\necho a@b.example\n")
+    place.chmod(0o755)
+
+    async def play() -> None:
+        command = LookupCommand([str(place)], lambda: 0.0)
+        for number in range(30):
+            assert await command.targets(Mailbox(f"bob{number}", "b.example")) == (Mailbox("a", "b.example"),)
+
+    uvloop.run(play())
 
 
 def test_it_knows_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

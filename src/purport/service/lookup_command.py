@@ -77,7 +77,7 @@ class LookupCommand:
     async def _talk(self, process: asyncio.subprocess.Process, question: bytes) -> bytes:
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(BrokenPipeError, ConnectionResetError):  # it may answer without reading
+        with suppress(BrokenPipeError, ConnectionResetError, RuntimeError):  # it may answer without reading
             process.stdin.write(question)
             await process.stdin.drain()
             process.stdin.close()
