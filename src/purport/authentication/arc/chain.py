@@ -55,7 +55,7 @@ def validate(header: Header, hashes: BodyHashes, now: float, chain: Chain | None
 
 def _hop(one: ArcSet, fields: SignedFields) -> Hop:
     covers = 0 < fields.count("from") <= one.signature.signed.count("from")
-    return Hop(one.instance, one.seal.domain, one.seal.selector, one.said, covers_from=covers)
+    return Hop(one.instance, one.seal.domain, one.seal.selector, one.written, covers_from=covers)
 
 
 def _bodies_intact(sets: Sequence[ArcSet], hashes: BodyHashes, now: float) -> int:
