@@ -134,3 +134,8 @@ def test_several_records() -> None:
         keys_of(Answer(Status.FOUND, (ED,)), "rsa")
     with pytest.raises(KeyProblem, match="revoked"):
         keys_of(Answer(Status.FOUND, (ED, "p=")), "rsa")
+
+
+def test_of_several_keys_two_are_tried() -> None:
+    """An old one and a new one; each costs a check of every signature that names them."""
+    assert len(keys_of(Answer(Status.FOUND, (ED, rsa_key().record, *[f"{ED}; n={n}" for n in "abc"])), "ed25519")) == 2

@@ -23,6 +23,7 @@ from purport.authentication.dkim.tags import base64_value, read_tags, words
 from purport.dns.lookup import Answer, Status
 
 RECORDS: Final = 5  # key records of one selector that are looked at; there ought to be one (RFC 6376 section 3.6.2.2)
+KEYS: Final = 2  # of these that are tried, an old one and a new one: each costs a check of every signature
 RECORD_OCTETS: Final = 8192  # of one record; a key of RSA_MOST bits has 800
 MOST_KEPT: Final = 1024  # keys kept read, each of a record of the length below at most: some megabytes
 KEPT_LENGTH: Final = 1024
@@ -122,7 +123,7 @@ def keys_of(answer: Answer, kind: Kind) -> list[PublicKey]:
         except KeyProblem as error:
             problem = problem or error
             continue
-        if key.kind == kind:
+        if key.kind == kind and len(keys) < KEYS:
             keys.append(key)
     if not keys:
         raise problem or KeyProblem("permerror", f"the key is not of the type {kind}")
