@@ -52,6 +52,7 @@ from purport.smtp.event import (
     Mail,
     Rcpt,
 )
+from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.futurerelease import refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
 from purport.smtp.extensions.rrvs import RRVS
@@ -303,6 +304,8 @@ class Reception:
         if not (self._front.judged or reader.header is None or reader.header.complete):
             # What stands in it beyond that would reach readers unseen, a forged Authentication-Results field too.
             return self._refuse_data(transaction, spool, replies.HEADER_TOO_LONG, "header")
+        if is_binary(transaction.mail.parameters) and reader.header is not None and not reader.header.framed:
+            return self._refuse_data(transaction, spool, replies.BARE_LINE_ENDING_IN_DATA, "mail-data")
         header = transaction.header
         if header is None or transaction.message is None:
             header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))

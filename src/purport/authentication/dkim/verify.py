@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Literal
 
 from purport.authentication.dkim.body import BodyHashes
@@ -129,8 +130,9 @@ def _holds(signature: Signature, keys: list[PublicKey], fields: SignedFields, ha
     octets = fields.octets(
         signature.signed, relaxed=signature.relaxed, signature=signature.field.raw, apart=signature.field
     )
+    digest = sha256(octets).digest()
     for key in usable:
-        if not key.verifies(signature.octets, octets):
+        if not key.verifies_digest(signature.octets, digest):
             continue
         if key.strict and signature.identity.rpartition("@")[2] != signature.domain:
             raise Refused("permerror", "i= is of a subdomain, and the key is not for these (t=s)")
