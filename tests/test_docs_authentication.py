@@ -38,6 +38,7 @@ def test_the_settings_load() -> None:
     settings = settings_of("\n".join(('hostname = "mx.example.com"\n[[listener]]\nbind = ["[::]:25"]', *blocks)))
     assert settings.dmarc.trusted_sealers == ["lists.example", "forwarder.example"]
     assert settings.trusted_hops.networks == ["192.0.2.10"]
+    assert settings.authentication_results.id == "company.com.example"
 
 
 def test_the_field_is_one_that_we_read() -> None:

@@ -153,3 +153,19 @@ def test_postfix_without_8bitmime_gets_what_it_can_take(tmp_path: Path) -> None:
             wait_for(lambda: "status=sent" in server.log(), what="the delivery in our log")
     finally:
         postfix.stop()
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "unknown-charset"])
+@on_loop
+async def test_a_parameter_in_a_charset_that_cannot_be_read_keeps_no_message_for_ever(charset):
+    """RFC 2231 lets a boundary name its charset, and not every codec of Python's reads octets."""
+    kind = f"Content-Type: multipart/mixed; boundary*={charset}''b\r\n\r\n".encode()
+    body = b"From: alice@example.com\r\nMIME-Version: 1.0\r\n" + kind + b"--b\r\n\r\n\xe9\r\n--b--\r\n"
+    async with ScriptedServer() as server, Outside() as outside:
+        send(outside, server, body)
+        judgement, reply = (await outside.outcomes())["bob"]
+        if charset == "unknown-charset":
+            assert judgement is Judgement.RELAYED
+        else:
+            assert judgement is Judgement.FAILED
+            assert reply.startswith("554 5.6.3 ")

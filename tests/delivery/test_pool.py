@@ -15,6 +15,7 @@ from purport.delivery.failure import Judgement
 from purport.delivery.job import Job
 from purport.delivery.patience import Patience
 from purport.delivery.pool import PoolSettings
+from purport.dns.lookup import Answer, Question
 from purport.dns.zone import StaticResolver
 from purport.mail.address import Mailbox
 from purport.smtp.sasl.credentials import Credentials
@@ -691,3 +692,26 @@ async def test_a_host_without_auth_defers_the_mail():
     async with ScriptedServer("PIPELINING") as server, logging_in(server) as outside:
         outside.send(here(server))
         assert await outside.outcomes() == {"bob": (Judgement.DEFERRED, "450 4.7.0 The server does not offer AUTH")}
+
+
+class OutOfOrder:
+    """A resolver with a fault of its own."""
+
+    def cached(self, question: Question) -> None:
+        return None
+
+    async def resolve(self, question: Question) -> Answer:
+        raise RuntimeError("out of order")
+
+
+@on_loop
+async def test_a_fault_of_ours_while_a_connection_is_made_costs_an_attempt_and_no_place():
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+    async with Outside(OutOfOrder()) as outside:
+        for _ in range(2):
+            outside.send("mx:company.com.example")
+            assert (await outside.outcomes())["bob"] == (Judgement.DEFERRED, "451 4.3.0 Local error in processing")
+            outside.settled.clear()
+        assert outside.pool.connections == 0
+    assert told == ["out of order", "out of order"]

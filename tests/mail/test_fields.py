@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.mail.address import Mailbox
-from purport.mail.fields import VALUE_LIMIT, single_mailbox
+from purport.mail.fields import VALUE_LIMIT, addr_spec, mailboxes, single_mailbox
 
 ALICE = Mailbox("alice", "example.com")
 
@@ -165,3 +166,12 @@ def test_a_hostile_field_costs_little(piece: str) -> None:
             single_mailbox(value)
         fastest = min(fastest, perf_counter() - began)
     assert fastest < 0.15
+
+
+@pytest.mark.parametrize("read", [single_mailbox, mailboxes, addr_spec])
+def test_a_field_of_more_pieces_than_anybody_writes_is_not_read(read: Callable[[str], object]) -> None:
+    """Each costs a microsecond or two, for each check that looks at the field."""
+    with pytest.raises(ValueError, match="too many pieces"):
+        read("a@b," * 4000)
+    with pytest.raises(ValueError, match="too many pieces"):
+        read("(" * 8000 + ")" * 8000 + "a@b.example")

@@ -75,6 +75,23 @@ def test_what_other_servers_write(value: str, client: ReceivedFrom) -> None:
     assert received_from(f"{value.replace(' ', '  ')} {REST}") == client
 
 
+@pytest.mark.parametrize(
+    ("hello", "rest"),
+    [
+        ("by", ""),
+        ("BY", ""),
+        ("mx.example.com", ' with ESMTP id 1 for <"a by b"@us.example>'),
+        ("mx.example.com", ' with ESMTP id 1 for <"a(b"@us.example>'),
+        ("mx.example.com", ' with ESMTP id 1 for <"a\\")b"@us.example>'),
+        ("mx.example.com", ' with esmtp (Exim 4.98) (envelope-from <"x) by (y"@evil.example>)'),
+    ],
+)
+def test_a_client_cannot_make_a_field_say_nothing_by_its_hello_or_its_addresses(hello: str, rest: str) -> None:
+    """Of a client that is not known nothing is checked, so that it would like to be none."""
+    value = f"from {hello} (mail.example.com [203.0.113.5]) by gw.us.example (Postfix){rest}; Mon, 23 Nov 2026"
+    assert received_from(value) == ReceivedFrom("203.0.113.5", hello, "mail.example.com", "gw.us.example")
+
+
 def test_our_own_field() -> None:
     field = received(
         hello_domain="mx.example.com",
@@ -123,6 +140,10 @@ def test_a_field_that_does_not_say_it_in_one_way_says_nothing(value: str) -> Non
         "x (y [203.0.113.9]) by gw.us.example with ESMTP id 1 (",
         "x (y [203.0.113.9]) by gw.us.example with ESMTP id 1; Mon, 23 Nov 2026 10:00:00 +0000",
         "x (y [203.0.113.9]) by gw.us.example (",
+        'x (y [203.0.113.9]) by gw.us.example with ESMTP id 1 for <"',
+        'x <"a"@b> (y [203.0.113.9]) by gw.us.example',
+        "by (y [203.0.113.9])",
+        "by gw.us.example",
         "[203.0.113.9]",
         "x\\",
     ],

@@ -132,3 +132,13 @@ def test_a_chain_of_garbage_is_a_flaw_and_no_error(chain: list[bytes]) -> None:
 
 def test_this_python_shows_the_chain() -> None:
     assert USAGES == (2, 3)
+
+
+def test_a_certificate_of_an_unknown_version_proves_nothing_and_raises_nothing(chain: list[bytes]) -> None:
+    """OpenSSL takes it for one in a handshake in which nothing is asked of it."""
+    odd = chain[0].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+    assert odd != chain[0]
+    assert not matches(records(tlsa(chain[0], 3, 1))[0], odd)
+    flaw = chain_flaw([odd, *chain[1:]], records(tlsa(chain[2], 2, 0)), NAMES, NOW)
+    assert flaw is not None
+    assert flaw.result == "validation-failure"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -179,3 +181,31 @@ async def test_the_next_address_is_tried_where_the_first_is_dead(authority):
     async with host(answer(), authority.issue("mta-sts.example.com")) as running:
         hosts = PolicyHosts(zone, context=believing(authority), port=running.port)
         assert await hosts.fetch("example.com") == POLICY
+
+
+THREADS = """
+import asyncio, ssl, sys, threading
+
+seen = []
+
+def hook(event, given):
+    if event == "import" and given[0] == "httpx":
+        seen.append(threading.current_thread())
+
+sys.addaudithook(hook)
+from purport.dns.zone import StaticResolver
+from purport.net.policy_host import NoPolicy, PolicyHosts
+
+assert "httpx" not in sys.modules
+try:
+    asyncio.run(PolicyHosts(StaticResolver({})).fetch("example.com"))
+except NoPolicy:
+    pass
+assert seen and threading.main_thread() not in seen, seen
+"""
+
+
+def test_what_takes_a_while_the_first_time_holds_up_nobody() -> None:
+    """The library is read from the disk when it is first needed: half a second in which no client would be served."""
+    ran = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

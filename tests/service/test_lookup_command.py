@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from purport.mail.address import Mailbox
 from purport.service import lookup_command
 from purport.service.lookup_command import CannotAsk, LookupCommand
+from support.peers import wait_for
 
 BOB = Mailbox("bob", "company.com.example")
 
@@ -41,6 +45,20 @@ def test_the_address_is_a_line_and_the_answer_are_lines(tmp_path: Path) -> None:
 
 def test_nothing_is_no_forward_and_it_need_not_read(tmp_path: Path) -> None:
     assert asked(program(tmp_path, "")) == []
+
+
+def test_a_program_that_is_over_before_it_is_asked_has_answered(tmp_path: Path) -> None:
+    """The server's own loop, which says so in another way than that of asyncio."""
+    place = tmp_path / "lookup"
+    place.write_text("#!/bin/sh\necho a@b.example\n")
+    place.chmod(0o755)
+
+    async def play() -> None:
+        command = LookupCommand([str(place)], lambda: 0.0)
+        for number in range(30):
+            assert await command.targets(Mailbox(f"bob{number}", "b.example")) == (Mailbox("a", "b.example"),)
+
+    uvloop.run(play())
 
 
 def test_it_knows_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +93,30 @@ def test_what_is_no_answer_is_told(tmp_path: Path, text: str, reason: str) -> No
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CannotAsk, match="No such file"):
         asked([str(tmp_path / "nothing")])
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_what_a_program_leaves_behind_holds_nobody_up(tmp_path: Path, session: bool) -> None:
+    """A shell script that is ended lets go of what it started, which has our pipe."""
+    number = tmp_path / "number"
+    started = f"import subprocess; child = subprocess.Popen(['sleep', '60'], start_new_session={session})"
+    text = f"{started}\nopen({str(number)!r}, 'w').write(str(child.pid))\ntime.sleep(60)"
+
+    async def play() -> None:
+        async with asyncio.timeout(20):
+            await LookupCommand(program(tmp_path, text), lambda: 0.0, 1.0).targets(BOB)
+
+    with pytest.raises(CannotAsk, match="no answer within"):
+        asyncio.run(play())
+    child = int(number.read_text())
+    if session:  # it left on purpose
+        os.kill(child, signal.SIGKILL)
+    wait_for(lambda: gone(child), what="its child to go")
+
+
+def gone(number: int) -> bool:
+    """Whether a process is no more, or nobody has asked yet what became of it."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from purport.config.tables.authentication import Dmarc, Spf, Submitter, TrustedHops
+from purport.config.tables.authentication import AuthenticationResults, Dmarc, Spf, Submitter, TrustedHops
 from purport.config.tables.domains import Domain, Forwarding
 from purport.config.tables.logins import Auth, Oauth, Submission, User, Users
 from purport.config.tables.on_demand import Etrn, Fetch, Odmr
@@ -44,6 +44,7 @@ class Settings(Table, frozen=True):
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     dmarc: Dmarc = field(default_factory=Dmarc)
+    authentication_results: AuthenticationResults = field(default_factory=AuthenticationResults)
     trusted_hops: TrustedHops = field(default_factory=TrustedHops)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)

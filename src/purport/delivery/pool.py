@@ -36,7 +36,7 @@ from purport.delivery.tls_policy import NO_TLS_RULES, Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver, run
 from purport.mail.address import NULL
 from purport.mail.domain import normal_domain
-from purport.mail.reply import Reply, reply
+from purport.mail.reply import LOCAL_ERROR, Reply, reply
 from purport.net.client_tls import ClientContexts
 from purport.queue.schedule import STEP, rank
 from purport.queue.store import QueuedRecipient
@@ -364,6 +364,10 @@ class Pool:
         except Refused as refusal:
             self._give_back(destination)
             self._open_failed(destination, tried, refusal)
+        except Exception as error:  # noqa: BLE001  # a fault of ours: told, and the mail waits as for a host that is down
+            self._loop.call_exception_handler({"message": "a connection could not be opened", "exception": error})
+            self._give_back(destination)
+            self._open_failed(destination, tried, Refused(Stage.CONNECT, LOCAL_ERROR, ""))
         except asyncio.CancelledError:
             self._give_back(destination)
             raise

@@ -12,7 +12,7 @@ from purport.delivery.content import Content, converted
 from purport.delivery.failure import Judgement, judge
 from purport.delivery.job import Answer, Job
 from purport.mail.conversion import CannotConvert
-from purport.mail.reply import reply
+from purport.mail.reply import LOCAL_ERROR, reply
 from purport.queue.store import QueuedRecipient
 from purport.smtp.client_transaction import Transaction
 
@@ -85,6 +85,11 @@ async def convert(job: Job, host: str, signer: Signer, now: float) -> bool:
     except OSError as error:
         given = reply(451, "4.3.0", f"Message cannot be read: {error.strerror}")
         settle_all(job, Judgement.DEFERRED, Answer(given, host, local=True))
+        return False
+    except Exception as error:  # noqa: BLE001  # a fault of ours: told, and its recipients are not forgotten
+        told = {"message": "a message could not be converted", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(told)
+        settle_all(job, Judgement.DEFERRED, Answer(LOCAL_ERROR, host, local=True))
         return False
     job.trace, job.body, job.content = trace, body, Content(body, eightbit=False)
     return True

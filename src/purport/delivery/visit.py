@@ -183,7 +183,8 @@ class Visit:
 
     def settled(self, connection: Connection, job: Job, transaction: Transaction) -> None:
         """A transaction is finished. There is no other host to try."""
-        assert not settle_transaction(connection, job, transaction, more_hosts=False)
+        again = settle_transaction(connection, job, transaction, more_hosts=False)
+        assert not again
         self._taken += sum(given is not None and given.accepted for given in transaction.replies)
 
     def closed(self, connection: Connection) -> None:  # noqa: ARG002

@@ -20,6 +20,7 @@ from purport.mail.fields import single_mailbox
 
 FILE_OCTETS: Final = 16_777_216  # of an alias file or an included list; some hundred thousand lines
 INCLUDE: Final = ":include:"
+OWNER: Final = "owner-"
 
 
 @dataclass(frozen=True, slots=True)

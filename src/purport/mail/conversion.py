@@ -84,7 +84,7 @@ def _entity(walk: Walk, octets: bytes, depth: int, *, top: bool = False) -> None
         raise CannotConvert("a part is not encoded as it says")
     if kind.startswith("multipart/"):
         walk.pieces.append(_with_encoding(header, head, "7bit", top=False))
-        _multipart(walk, body, content.get_boundary(), depth)
+        _multipart(walk, body, _boundary(content), depth)
     elif kind == "message/rfc822":
         walk.pieces.append(_with_encoding(header, head, "7bit", top=False))
         _entity(walk, body, depth + 1)
@@ -93,6 +93,14 @@ def _entity(walk: Walk, octets: bytes, depth: int, *, top: bool = False) -> None
     else:
         encoded, name = _encoded(body, text=kind.startswith("text/"))
         walk.pieces += (_with_encoding(header, head, name, top=top), encoded)
+
+
+def _boundary(content: Message) -> str | None:
+    """The boundary of a multipart. Raises CannotConvert."""
+    try:
+        return content.get_boundary()
+    except ValueError:  # UnicodeError is one: RFC 2231 lets it be in any charset
+        raise CannotConvert("a multipart has a boundary in a charset that cannot be read") from None
 
 
 def _multipart(walk: Walk, body: bytes, boundary: str | None, depth: int) -> None:

@@ -14,6 +14,8 @@ from typing import Final
 from purport.mail.address import ATEXT, LOCAL_PART_OCTETS, Mailbox
 from purport.mail.domain import DOMAIN_OCTETS, NAME, a_label_form
 
+ADDRESSES: Final = 100  # of one field; each may cost what it takes to make a domain of U-labels even
+PIECES: Final = 4096  # of one field, or of a comment in it: a hundred addresses with names have a third of that
 VALUE_LIMIT: Final = 16384  # characters of one field that are looked at; an address needs some hundreds
 
 ADDRESS: Final = rf"({ATEXT}+(?:\.{ATEXT}+)*)@({NAME.pattern})"
@@ -64,6 +66,8 @@ def mailboxes(value: str) -> list[Mailbox]:
     elements = [element for element in _elements(_tokens(value)) if element]
     if not elements:
         raise ValueError("there is no address in it")
+    if len(elements) > ADDRESSES:
+        raise ValueError(f"there are more than {ADDRESSES} addresses in it")
     return [_address(element) for element in elements]
 
 
@@ -92,6 +96,8 @@ def _tokens(value: str) -> list[Token]:
         found = TOKEN.match(value, position)
         if found is None:
             raise ValueError("a quote, bracket or comment does not end, or a character has no place there")
+        if len(tokens) > PIECES:
+            raise ValueError("the field has too many pieces")
         position = found.end()
         kind, text = found.lastgroup, found[0]
         if kind == "quoted":
@@ -109,8 +115,11 @@ def _tokens(value: str) -> list[Token]:
 
 def _end_of_comment(value: str, position: int) -> int:
     """The place after a comment whose opening bracket stands before `position`; comments nest."""
-    depth = 1
+    depth, pieces = 1, 0
     while depth:
+        pieces += 1
+        if pieces > PIECES:
+            raise ValueError("the field has too many pieces")
         found = COMMENT_PART.match(value, position)
         if found is None:
             raise ValueError("a comment does not end")

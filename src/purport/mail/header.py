@@ -98,6 +98,14 @@ class Header:
                 self._by_name.setdefault(field.name, []).append(field)
         return self._by_name
 
+    @property
+    def framed(self) -> bool:
+        """Whether its lines end with CRLF, all of them, and there is no other CR or LF: nobody reads other lines in
+        it. The body of a message may be binary, its header never is (RFC 3030 section 3)."""
+        octets = b"".join([field.raw for field in self.fields])
+        ends = octets.count(b"\r\n")
+        return octets.count(b"\r") == ends and octets.count(b"\n") == ends
+
     def below(self, fields: list[Field]) -> Header:
         """The header with these fields on top of it."""
         return Header(fields + self.fields, sum(len(field.raw) for field in fields) + self.length, self.complete)

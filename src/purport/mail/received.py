@@ -25,6 +25,10 @@ LITERAL: Final = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]+)\](?::[0-9]+)?", re.IG
 BARE: Final = re.compile(r"[0-9A-Fa-f:.]+")
 SAID: Final = re.compile(r"(?:helo|ehlo|lhlo)[ =](\S+)", re.IGNORECASE)
 ASIDE: Final = re.compile(r"[a-z]+=\S*", re.IGNORECASE)  # Exim: helo=, ident=, port=
+BY: Final = re.compile(r"\sby\s", re.IGNORECASE)
+# An address with a quoted local part, behind `for` or in a comment: it may hold words and brackets that mean nothing,
+# and no more of them than fit into one (RFC 5321 section 4.5.3.1.1).
+QUOTED: Final = re.compile(r'<"(?:[^"\\]|\\.){0,62}"@[^\s<>"()]*>')
 HOST: Final = re.compile(r"[A-Za-z0-9._\[\]:-]+")
 
 
@@ -43,20 +47,27 @@ def received_from(value: str) -> ReceivedFrom:
     """The client of a Received field. Raises ValueError, with the reason, where it is not said in one way."""
     if len(value) > VALUE_LIMIT:
         raise ValueError("it is too long")
-    pieces = list(_pieces(value))
-    words = [text.lower() for text, comment in pieces if not comment]
-    if words[:1] != ["from"]:
+    behind = BY.search(value)
+    at = len(value) if behind is None else behind.end()
+    pieces = list(_pieces(value[:at] + QUOTED.sub("", value[at:])))
+    if not pieces or pieces[0][1] or pieces[0][0].lower() != "from":
         raise ValueError("it does not say from whom")
-    if words.count("by") != 1:
+    # What the client said of itself stands behind "from", and may be "by" too.
+    named = [number for number, (text, comment) in enumerate(pieces) if number > 1 and not comment and _is_by(text)]
+    if len(named) != 1:
         raise ValueError("it does not say once by whom")
-    (by,) = [number for number, (text, comment) in enumerate(pieces) if not comment and text.lower() == "by"]
-    if by < 2 or pieces[1][1] or any(not comment for _, comment in pieces[2:by]):
+    (by,) = named
+    if pieces[1][1] or any(not comment for _, comment in pieces[2:by]):
         raise ValueError("what stands behind from is no client")
     host, comment = pieces[by + 1] if by + 1 < len(pieces) else ("", True)
     host = host.lower().rstrip(".;")
     if comment or HOST.fullmatch(host) is None:
         raise ValueError("what stands behind by is no host")
     return _client(pieces[1][0], [text for text, _ in pieces[2:by]], host)
+
+
+def _is_by(text: str) -> bool:
+    return text.lower() == "by"
 
 
 def _pieces(text: str) -> Iterator[tuple[str, bool]]:

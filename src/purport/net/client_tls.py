@@ -17,9 +17,12 @@ from typing import Final, final
 from cryptography.x509 import (
     Certificate,
     DNSName,
+    DuplicateExtension,
     ExtensionNotFound,
+    InvalidVersion,
     NameOID,
     SubjectAlternativeName,
+    UnsupportedGeneralNameType,
     load_der_x509_certificate,
 )
 
@@ -27,6 +30,9 @@ from purport.net.tls import problem_of
 
 NOT_CHECKED: Final = "certificate not checked"
 VERIFIED: Final = "certificate verified"
+
+# What reading a certificate raises that somebody put together by hand: OpenSSL takes many of them in a handshake.
+UNREADABLE: Final = (ValueError, TypeError, InvalidVersion, DuplicateExtension, UnsupportedGeneralNameType)
 
 # RFC 5280 as OpenSSL's verify(1) numbers it, and what RFC 8460 section 4.3 calls it.
 EXPIRED: Final = frozenset((9, 10))  # not yet valid, no longer valid
@@ -117,7 +123,7 @@ def has_name(tls: ssl.SSLObject, names: Sequence[str]) -> bool:
         return False
     try:
         presented = names_of(load_der_x509_certificate(octets))
-    except ValueError:
+    except UNREADABLE:
         return False
     return any(is_presented(name, identifier) for name in names for identifier in presented)
 
@@ -128,7 +134,7 @@ def names_of(certificate: Certificate, *, common_name: bool = False) -> list[str
     try:
         extension = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
         presented = [name.lower() for name in extension.value.get_values_for_type(DNSName)]
-    except (ValueError, ExtensionNotFound):
+    except (ExtensionNotFound, *UNREADABLE):
         presented = []
     if presented or not common_name:
         return presented

@@ -22,7 +22,7 @@ from cryptography.x509 import BasicConstraints, Certificate, load_der_x509_certi
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from purport.dns.tlsa import CERTIFICATE, DANE_EE, DANE_TA, SHA_256, SHA_512, WHOLE, Tlsa
-from purport.net.client_tls import Flaw, is_presented, names_of
+from purport.net.client_tls import UNREADABLE, Flaw, is_presented, names_of
 
 CHAIN: Final = 10  # certificates of a chain that are looked at: nobody has more, and each may cost a signature's check
 TA_RECORDS: Final = 10  # certificates that records hold whole, the same way
@@ -30,6 +30,7 @@ TA_RECORDS: Final = 10  # certificates that records hold whole, the same way
 NO_MATCH: Final = Flaw("validation-failure", "the certificate matches none of the TLSA records")
 NO_AUTHORITY: Final = Flaw("certificate-not-trusted", "no authority of the TLSA records is in the chain")
 NO_NAME: Final = Flaw("certificate-host-mismatch", "the certificate has none of the names that DANE asks for")
+CANNOT_BE_READ: Final = Flaw("validation-failure", "a certificate of the chain cannot be read")
 NO_CHAIN: Final = "the chain does not lead to the authority of the TLSA records"
 
 # What is asked of a certificate by itself: RFC 7671 section 5.2 asks for what RFC 5280 does, not for what browsers do.
@@ -65,8 +66,8 @@ def chain_flaw(chain: Sequence[bytes], records: Sequence[Tlsa], names: Sequence[
         leaf = load_der_x509_certificate(chain[0])
         found = [load_der_x509_certificate(octets) for octets in anchors]
         between = [load_der_x509_certificate(octets) for octets in above]
-    except ValueError:
-        return Flaw("validation-failure", "a certificate of the chain cannot be read")
+    except UNREADABLE:
+        return CANNOT_BE_READ
     if not found:
         return NO_AUTHORITY
     policy = PolicyBuilder().store(Store(found)).time(datetime.fromtimestamp(now, UTC).replace(tzinfo=None))
@@ -77,7 +78,12 @@ def chain_flaw(chain: Sequence[bytes], records: Sequence[Tlsa], names: Sequence[
         if not_valid_at(leaf, now):
             return Flaw("certificate-expired", "the certificate is not valid at this time")
         return Flaw("certificate-not-trusted", NO_CHAIN)
-    presented = names_of(leaf, common_name=True)
+    except UNREADABLE:
+        return CANNOT_BE_READ
+    try:
+        presented = names_of(leaf, common_name=True)
+    except UNREADABLE:
+        return CANNOT_BE_READ
     return None if any(is_presented(name, one) for name in names for one in presented) else NO_NAME
 
 
@@ -88,7 +94,7 @@ def matches(record: Tlsa, certificate: bytes) -> bool:
         try:
             key = load_der_x509_certificate(certificate).public_key()
             octets = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        except (ValueError, UnsupportedAlgorithm):
+        except (UnsupportedAlgorithm, *UNREADABLE):
             return False
     if record.matching == WHOLE:
         return octets == record.association

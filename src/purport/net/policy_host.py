@@ -58,10 +58,9 @@ class PolicyHosts:
             raise NoPolicy("sts-policy-fetch-error", f"mta-sts.{domain} took too long") from None
 
     async def _fetch(self, host: str) -> bytes:
+        self._context = await asyncio.to_thread(prepared, self._context)
         import httpx
 
-        if self._context is None:
-            self._context = ssl.create_default_context()
         problem = NoPolicy("sts-policy-fetch-error", f"{host} has no address")
         for address in (await run(addresses_of(host), self._resolver, asyncio.gather))[:ADDRESSES]:
             try:
@@ -87,6 +86,13 @@ class PolicyHosts:
                 return await limited(answer.aiter_raw(), OCTETS)
             except TooLarge:
                 raise NoPolicy("sts-policy-invalid", f"{host} sent more than {OCTETS} octets") from None
+
+
+def prepared(context: ssl.SSLContext | None) -> ssl.SSLContext:
+    """What takes a while the first time, and is not for the event loop: the library and the authorities are read."""
+    import httpx  # noqa: F401
+
+    return ssl.create_default_context() if context is None else context
 
 
 def problem_of(host: str, error: BaseException) -> NoPolicy:

@@ -12,7 +12,7 @@ from purport.config.check import local_part_of
 from purport.config.load import SettingsError, state_folder
 from purport.config.schema import Settings
 from purport.forwarding.aliases import address_in
-from purport.forwarding.expansion import Forwards
+from purport.forwarding.expansion import Forwards, leads_somewhere
 from purport.forwarding.srs import Srs
 from purport.mail.address import Mailbox, normal_local_part
 from purport.mail.domain import a_label_form
@@ -64,7 +64,13 @@ def make_forwards(path: Path, settings: Settings) -> Forwards:
         if names:
             entries[a_label_form(domain.name).lower()] = names
     asked = frozenset(a_label_form(domain.name).lower() for domain in settings.domain if domain.forward_command)
-    return Forwards(frozenset(mailboxes_of(settings)), entries, asked)
+    forwards = Forwards(frozenset(mailboxes_of(settings)), entries, asked)
+    exists = existing(settings, forwards)
+    for owner in forwards.owners():
+        if not leads_somewhere(forwards, owner, exists):
+            problem = f"{owner} is to get the bounces of a list, but leads to no mailbox"
+            raise SettingsError(str(path), 0, f"domain {owner.domain}: aliases", problem)
+    return forwards
 
 
 def known_srs(path: Path, settings: Settings) -> Srs | None:

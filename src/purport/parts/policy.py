@@ -47,6 +47,8 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         trusted_hops=TrustedHops(
             Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
         ),
+        results_id=settings.authentication_results.id,
+        results_aliases=tuple(settings.authentication_results.aliases),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def _targets(path: Path, alias: Alias) -> Iterable[Mailbox]:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > FILE_OCTETS:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # to read from a pipe or a terminal would wait for ever
+            raise WrongAliases(path, 0, "is no file")
+        if found.st_size > FILE_OCTETS:
             raise WrongAliases(path, 0, f"has more than {FILE_OCTETS} octets")
         return path.read_text(encoding="utf-8")
     except OSError as error:

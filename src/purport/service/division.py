@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, Literal, final
 
 from purport.delivery.route import FAIL, failing
 from purport.forwarding.expansion import Expansion
@@ -12,13 +12,17 @@ from purport.forwarding.plan import Repair
 from purport.forwarding.resent import forwarders_in
 from purport.mail.address import Mailbox, normal_mailbox
 from purport.mail.domain import normal_domain
-from purport.mail.envelope import Parameters
+from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.mail.header import Header
 from purport.mail.reply import NO_SUCH_MAILBOX
 from purport.policy.forwarding import loop_reply
 from purport.queue.store import QueuedMessage, QueuedRecipient
-from purport.smtp.extensions.dsn import NOTIFY, Notify, encode_notify
+from purport.smtp.extensions.deliverby import BY
+from purport.smtp.extensions.dsn import ENVID, NOTIFY, RET, Notify, encode_notify
 from purport.smtp.extensions.rrvs import KEYWORD as RRVS
+
+# What a sender asked for of a message that has arrived when the list has it (RFC 3461 section 5.2.7.1).
+ENDS_AT_LISTS: Final = (ENVID.keyword, RET.keyword, BY.keyword)
 
 
 @final
@@ -34,9 +38,12 @@ class Named:
 @final
 @dataclass(slots=True)
 class Copy:
-    """What goes on for one mailbox: the message that is made of it has its own envelope."""
+    """What goes on for one mailbox, or to those who read a list (`owner`): the message that is made of it has its own
+    envelope. `leaves`: somebody outside gets it."""
 
     forwarder: Mailbox
+    owner: Mailbox | None = None
+    leaves: bool = False
     recipients: list[QueuedRecipient] = field(default_factory=list)
 
 
@@ -47,7 +54,7 @@ class PassedOn:
 
     message: QueuedMessage
     forwarder: Mailbox
-    repair: Repair
+    repair: Repair | Literal["list"]
     expected: str = ""
 
 
@@ -60,19 +67,48 @@ class Division:
     kept: list[QueuedRecipient]
     copies: list[Copy]
     expanded: list[QueuedRecipient]
+    listed: list[QueuedRecipient]  # lists, which the message has arrived at
     looping: list[Mailbox]  # mailboxes that the message was forwarded for before; their recipients fail
 
     @property
     def reaches(self) -> bool:
         """Whether anybody gets it."""
-        return bool(self.copies) or any(not one.next_hop.startswith(FAIL) for one in self.kept)
+        everybody = [*self.kept, *(recipient for copy in self.copies for recipient in copy.recipients)]
+        return any(not one.next_hop.startswith(FAIL) for one in everybody)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether anything of it goes to the outside."""
+        return any(copy.leaves for copy in self.copies)
+
+    @property
+    def repaired(self) -> list[Copy]:
+        """The copies that have a repair to be chosen: a list has none but its own."""
+        return [copy for copy in self.copies if copy.owner is None]
+
+
+def ended_at_list(parameters: Parameters) -> Parameters:
+    """The MAIL parameters of what a list sends: nothing that is about the message which it got (RFC 3461 section
+    5.2.7.1 (b))."""
+    return Parameters(tuple([(name, value) for name, value in parameters if name not in ENDS_AT_LISTS]))
 
 
 @final
 class Divider:
     """A division while it is made."""
 
-    __slots__ = ("_before", "_copies", "_exists", "_expanded", "_kept", "_looping", "_next_hop", "_ours", "_seen")
+    __slots__ = (
+        "_before",
+        "_copies",
+        "_exists",
+        "_expanded",
+        "_kept",
+        "_listed",
+        "_looping",
+        "_next_hop",
+        "_ours",
+        "_seen",
+    )
 
     def __init__(
         self,
@@ -92,6 +128,7 @@ class Divider:
         self._kept: list[QueuedRecipient] = []
         self._copies: dict[Mailbox, Copy] = {}
         self._expanded: list[QueuedRecipient] = []
+        self._listed: list[QueuedRecipient] = []
         self._seen: set[tuple[Mailbox | None, Mailbox]] = set()  # forwarder and address
 
     def keep(self, forward_path: Mailbox, next_hop: str, parameters: Parameters) -> None:
@@ -101,31 +138,49 @@ class Divider:
 
     def expand(self, recipient: QueuedRecipient, expansion: Expansion) -> None:
         """A recipient whose mail goes on."""
-        several = expansion.count > 1
+        several = expansion.places > 1
         parameters = carried_on(recipient.parameters, several=several)
         if several:
             self._expanded.append(recipient)
+        elif not expansion.mailboxes and self._takes(expansion.forwards[0].owner):
+            self._listed.append(recipient)
         for mailbox in expansion.mailboxes:
-            next_hop = self._next_hop(mailbox.domain) if self._exists(mailbox) else failing(NO_SUCH_MAILBOX)
-            self.keep(mailbox, next_hop, parameters)
+            self.keep(mailbox, self._route(mailbox, ours=True), parameters)
         for forward in expansion.forwards:
             forwarder = forward.forwarder
-            if normal_mailbox(forwarder) in self._before:
+            owner = forward.owner
+            if normal_mailbox(owner or forwarder) in self._before:
                 self._looping.append(forwarder)
                 self.keep(recipient.forward_path, failing(loop_reply(forwarder)), recipient.parameters)
                 continue
-            copy = self._copies.setdefault(normal_mailbox(forwarder), Copy(forwarder))
+            copy = self._copies.setdefault(normal_mailbox(forwarder), Copy(forwarder, owner))
+            carried = NO_PARAMETERS if owner is not None else parameters  # RFC 3461 section 5.2.7.1 (b)
             for forward_path in forward.forward_paths:
-                if self._is_new(normal_mailbox(forwarder), forward_path):
-                    next_hop = self._next_hop(forward_path.domain)
+                ours = normal_domain(forward_path.domain) in self._ours
+                if self._is_new(None if ours else normal_mailbox(forwarder), forward_path):
+                    next_hop = self._route(forward_path, ours=ours)
                     number = len(copy.recipients)
-                    copy.recipients.append(QueuedRecipient(number, forward_path, next_hop, parameters))
+                    copy.recipients.append(QueuedRecipient(number, forward_path, next_hop, carried))
+                    copy.leaves = copy.leaves or not ours
 
     def finished(self) -> Division:
         """All of it."""
         return Division(
-            self._kept, [copy for copy in self._copies.values() if copy.recipients], self._expanded, self._looping
+            self._kept,
+            [copy for copy in self._copies.values() if copy.recipients],
+            self._expanded,
+            self._listed,
+            self._looping,
         )
+
+    def _takes(self, owner: Mailbox | None) -> bool:
+        """Whether there is a list, and the message has not been there."""
+        return owner is not None and normal_mailbox(owner) not in self._before
+
+    def _route(self, forward_path: Mailbox, *, ours: bool) -> str:
+        if ours and not self._exists(forward_path):
+            return failing(NO_SUCH_MAILBOX)
+        return self._next_hop(forward_path.domain)
 
     def _is_new(self, forwarder: Mailbox | None, forward_path: Mailbox) -> bool:
         ours = normal_domain(forward_path.domain) in self._ours

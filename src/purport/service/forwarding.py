@@ -93,7 +93,16 @@ class ForwardDesk:
 
     def reaches(self, expansion: Expansion) -> bool:
         """Whether anybody would get the mail."""
-        return bool(expansion.forwards) or any(map(self.exists, expansion.mailboxes))
+        return expansion.reaches(self.ours, self.exists)
+
+    def readers(self, mailbox: Mailbox) -> tuple[Mailbox, ...]:
+        """Who gets a report of ours to a mailbox: itself, or whom its mail goes on to, as far as that is known without
+        asking a program; of a list its owner, not who reads it."""
+        try:
+            found = self.begin(self.forwards.owner(mailbox) or mailbox)
+        except CannotExpand:
+            return (mailbox,)
+        return found.addresses if isinstance(found, Expansion) else (mailbox,)
 
     def divide(
         self,
@@ -115,8 +124,12 @@ class ForwardDesk:
                 division.expand(recipient, found.expansion)
         return division.finished()
 
-    def repair_of(self, forwarder: Mailbox, plans: Mapping[str, Plan]) -> Repair:
-        """How a copy is repaired: as the settings say, or as is planned for the domain of who forwards it."""
+    def repair_of(self, copy: Copy, plans: Mapping[str, Plan]) -> Repair | Literal["list"]:
+        """How a copy is repaired: as the settings say, or as is planned for the domain of who forwards it; what a list
+        sends is its owner's."""
+        if copy.owner is not None:
+            return "list"
+        forwarder = copy.forwarder
         return plans[normal_domain(forwarder.domain)].chosen if self.repair == "least" else self.repair
 
     def plans(
@@ -157,11 +170,21 @@ class ForwardDesk:
     def _is_ours(self, mailbox: Mailbox) -> bool:
         return normal_domain(mailbox.domain) in self.ours
 
-    def block(self, forwarder: Mailbox, queue_id: str, date: str, repair: Repair) -> bytes:
-        """What stands on top of a copy: who answers for it, or else the mark by which it is known again."""
-        if repair in ("resent", "both"):
-            return resent_block(forwarder, date=date, message_id=f"{queue_id}@{self.hostname}")
-        return delivered_to(forwarder)
+    def block(self, copy: Copy, queue_id: str, date: str, repair: Repair | Literal["list"]) -> bytes:
+        """What stands on top of a copy: who answers for it, or else the mark by which it is known again. RFC 4406
+        section 7.3 prefers Resent-From for lists too; a Sender that the author has stays the only one then."""
+        if repair in ("resent", "both", "list"):
+            who = copy.owner or copy.forwarder
+            return resent_block(who, date=date, message_id=f"{queue_id}@{self.hostname}")
+        return delivered_to(copy.forwarder)
+
+    def envelope(
+        self, copy: Copy, reverse_path: ReversePath, now: float, repair: Repair | Literal["list"]
+    ) -> ReversePath:
+        """The reverse-path of a copy: of a list its owner (RFC 5321 section 3.9.2)."""
+        if repair == "list":
+            return copy.owner or reverse_path
+        return self.reverse_path(copy.forwarder, reverse_path, now, repair)
 
     def reverse_path(self, forwarder: Mailbox, reverse_path: ReversePath, now: float, repair: Repair) -> ReversePath:
         """The reverse-path of a copy: as it was, or an address of ours that leads back to it. One of our own domains

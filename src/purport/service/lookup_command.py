@@ -7,9 +7,11 @@ prints addresses, one a line; nothing: the mailbox is not forwarded. Any exit co
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, final
+from typing import Any, Final, final
 
 from purport.bounded import Bounded
 from purport.forwarding.aliases import address_in
@@ -56,7 +58,7 @@ class LookupCommand:
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._words, stdin=pipe, stdout=pipe, stderr=nothing, env=ENVIRONMENT
+                *self._words, stdin=pipe, stdout=pipe, stderr=nothing, env=ENVIRONMENT, start_new_session=True
             )
         except OSError as error:
             raise CannotAsk(f"{self._words[0]}: {error.strerror or error}") from None
@@ -66,14 +68,13 @@ class LookupCommand:
         except TimeoutError:
             raise CannotAsk(f"{self._words[0]}: no answer within {self._seconds:g} s") from None
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            end(process)
             await process.wait()
 
     async def _talk(self, process: asyncio.subprocess.Process, question: bytes) -> bytes:
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(BrokenPipeError, ConnectionResetError):  # it may answer without reading
+        with suppress(BrokenPipeError, ConnectionResetError, RuntimeError):  # it may answer without reading
             process.stdin.write(question)
             await process.stdin.drain()
             process.stdin.close()
@@ -86,6 +87,16 @@ class LookupCommand:
         if code:
             raise CannotAsk(f"{self._words[0]}: exit code {code}")
         return answer
+
+
+def end(process: asyncio.subprocess.Process) -> None:
+    """End a program with all that it started. Where something has left its session and kept our pipe, nobody waits for
+    that: asyncio's `wait` would, until the last one has closed it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    transport: Any = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
 
 
 def read_answer(answer: bytes) -> tuple[Mailbox, ...]:

@@ -31,6 +31,7 @@ from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submission import missing_fields
 from purport.policy.submitter import Verdict
 from purport.queue.store import NotStored, QueuedRecipient, Spool
+from purport.reporting.dmarc.failure import Delivery, failure_of
 from purport.reporting.dmarc.row import row_of_message
 from purport.service.acceptance import Acceptance
 from purport.service.division import Division, Named
@@ -44,6 +45,7 @@ from purport.smtp.event import (
     Mail,
     Rcpt,
 )
+from purport.smtp.extensions.binarymime import is_binary
 from purport.smtp.extensions.futurerelease import refusal, release_at
 from purport.smtp.extensions.mtpriority import MT_PRIORITY
 from purport.smtp.extensions.rrvs import RRVS
@@ -103,7 +105,7 @@ class Reception:
         house, front = self._house, self._front
         now = house.clock()
         submitter = None
-        transaction = Transaction(house.ids.next(), now, mail, front.recorded)
+        transaction = Transaction(house.ids.next(), now, mail, front.recorded, lmtp=front.profile.service == "lmtp")
         if mail.parameters.items:
             unheld = self._hold_refusal(mail, now)
             if unheld is not None:
@@ -295,6 +297,8 @@ class Reception:
         if not (self._front.judged or reader.header is None or reader.header.complete):
             # What stands in it beyond that would reach readers unseen, a forged Authentication-Results field too.
             return self._refuse_data(transaction, spool, replies.HEADER_TOO_LONG, "header")
+        if is_binary(transaction.mail.parameters) and reader.header is not None and not reader.header.framed:
+            return self._refuse_data(transaction, spool, replies.BARE_LINE_ENDING_IN_DATA, "mail-data")
         header = transaction.header
         if header is None or transaction.message is None:
             header = self._read_header(transaction, reader.header or read_header(spool.head(HEADER_LIMIT)))
@@ -385,25 +389,25 @@ class Reception:
         transaction.rules += decision.rules
         if decision.reply is not None:
             if not decision.reply.transient:  # else it comes again, and is counted then
-                self._count(facts)
+                self._count(transaction, facts, "reject")
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
         division = None
         desk = self._front.forwarding
         if transaction.forwarded and desk is not None:
             division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
             verdicts = [goes_round(division.looping, others=division.reaches)]
-            if division.copies:
+            if division.leaves:
                 verdicts.append(may_forward(desk.dmarc_fail, facts))
             for rule, refusal in verdicts:
                 transaction.rules += (rule,)
                 if refusal is not None:
-                    self._count(facts)
+                    self._count(transaction, facts, "reject")
                     return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
-            if desk.repair == "least" and division.copies:
+            if desk.repair == "least" and division.repaired:
                 found = facts.authentication
                 plans = desk.plans(
                     self._house.checker,
-                    division.copies,
+                    division.repaired,
                     header,
                     () if found is None else found.dkim,
                     transaction.mail.reverse_path,
@@ -440,7 +444,7 @@ class Reception:
             if error is None:
                 self.stored += 1
                 chronicle.stored(transaction, self._talk.client)
-                self._count(facts)
+                self._count(transaction, facts, "spam" if self._front.policy.quarantines(facts) else "delivered")
                 for message in messages:
                     if message.release_at:
                         house.holding.add(message.release_at, message.reverse_path)
@@ -457,11 +461,24 @@ class Reception:
             house.store.accept_all(messages, stored)
         return None
 
-    def _count(self, facts: MessageFacts) -> None:
-        """Count what DMARC found, for the owner of the domain."""
-        row = row_of_message(self._front.policy.dmarc, facts)
+    def _count(self, transaction: Transaction, facts: MessageFacts, delivery: Delivery) -> None:
+        """Count what DMARC found, for the owner of the domain; and tell of it at once, where that is asked for."""
+        policy, house = self._front.policy, self._house
+        row = row_of_message(policy.dmarc, facts)
         if row is not None:
-            self._house.report_dmarc(row)
+            house.report_dmarc(row)
+        if house.report_failure is None or transaction.header is None:
+            return
+        failure = failure_of(
+            facts,
+            transaction.header,
+            queue_id=transaction.queue_id,
+            arrived_at=transaction.arrived_at,
+            delivery=delivery,
+            authserv_id=policy.authserv_id,
+        )
+        if failure is not None:
+            house.report_failure(failure)
 
     # The end of a transaction
 

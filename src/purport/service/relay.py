@@ -421,7 +421,12 @@ class Connection(asyncio.Protocol):
     async def _ask(self, suspended: Suspended[T], then: Callable[[T], Reply | None]) -> None:
         try:
             resolver = self._relay.house.within(DNS_SECONDS)
-            given = then(await suspended.finish(resolver, asyncio.gather))
+            found = await suspended.finish(resolver, asyncio.gather)
+            if self._session is None:  # the client is gone, and will come again for what it was told nothing about
+                self._waiting = False
+                self._reception.drop()
+                return
+            given = then(found)
         except Exception as error:  # noqa: BLE001  # as in _advance
             self.fail(error)
             return
@@ -476,12 +481,15 @@ class Connection(asyncio.Protocol):
         self._reception.drop()
         attributes, client = event.attributes, self.client
         address = attributes.get("ADDR", client.address) or client.address
-        name = attributes.get("NAME", client.name)
+        # A name that we looked up is that of the address before, and so is what was found about it.
+        name = attributes.get("NAME", client.name if client.iprev is None else None)
         hello_domain = attributes.get("HELO", "") or ""
         # Another client than the one that may have logged in; a gateway that checked a login itself says whose it is.
         named = attributes.get("LOGIN")
         login = None if named is None else self._known_login(named)
-        self.client = replace(client, address=address, name=name, hello_domain=hello_domain, extended=True, login=login)
+        self.client = replace(
+            client, address=address, name=name, hello_domain=hello_domain, extended=True, login=login, iprev=None
+        )
         assert self._session is not None
         self._session.log_in(login is not None)
         return replies.OK

@@ -72,7 +72,7 @@ def test_the_newest_trusted_one_counts_where_an_older_one_does_not() -> None:
 
 def test_the_word_of_one_that_cannot_be_read_does_not_count() -> None:
     chain = validated(sealed(sealed(MESSAGE, A, DMARC_PASS), B), ALL)
-    unread = replace(chain, hops=(replace(chain.hops[0], said=None), chain.hops[1]))
+    unread = replace(chain, hops=(replace(chain.hops[0], results=None), chain.hops[1]))
     testimony = vouched(unread, {A, B})
     assert testimony is not None
     assert testimony.sealer == B

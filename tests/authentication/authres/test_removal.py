@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purport.authentication.authres.removal import removed
+from purport.authentication.authres.removal import FIELDS, removed
 from purport.mail.header import read_header, without_fields
 
 OURS = "mx.example"
@@ -42,6 +42,8 @@ GO = {
     "slash": "mx.example/1; spf=pass",
     "no UTF-8": "mx.example; spf=pass (\udce9)",
     "encoded-word": "=?utf-8?q?mx.example?=; spf=pass",
+    "words without end": f"{'é ' * 40}mx.example = pass",
+    "characters without end": f"{'é' * 2000}mx.example = pass",
     "encoded-word in base64": "=?utf-8?b?bXguZXhhbXBsZTsgc3BmPXBhc3M=?=",
 }
 STAY = {
@@ -94,6 +96,11 @@ def test_s5_u_labels_and_a_labels_are_one_name() -> None:
 def test_several_names_can_be_ours() -> None:
     header = read_header(b"Authentication-Results: b.example; none\r\nAuthentication-Results: c.example; none\r\n")
     assert len(removed(header, ("a.example", "b.example"))) == 1
+
+
+def test_s5_fields_without_end_go_unread() -> None:
+    header = read_header(b"Authentication-Results: other.example; none\r\n" * (FIELDS + 3))
+    assert removed(header, OURS) == header.fields[FIELDS:]
 
 
 SPACING = st.lists(st.sampled_from([" ", "\t", "\r\n ", "(x)", "((y) z)", "(\\()"]), max_size=4).map("".join)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purport.authentication.dkim.body import BodyForm, BodyHash, BodyHasher, MessageHasher, hash_body
+from purport.authentication.dkim.canonical import MANY, CanonicalBody
 from purport.mail.header import HEADER_LIMIT
 
 BODY = b"a  b\r\n\r\nc\t\r\n\r\n"
@@ -84,3 +85,31 @@ def test_a_header_without_end_is_not_kept() -> None:
     assert not hasher.header.complete
     hasher.update(b"\r\n\r\n" + BODY)
     assert hasher.finish() == {}
+
+
+@pytest.mark.parametrize("tail", [b"", b"x", b" ", b"\r", b"x\r\n\r\n"])
+@pytest.mark.parametrize("head", [b"", b"a\r\n"])
+@pytest.mark.parametrize("relaxed", [True, False])
+def test_millions_of_empty_lines_are_the_end_or_are_not(head: bytes, tail: bytes, relaxed: bool) -> None:
+    lines = 3 * MANY
+    forms = [BodyForm(relaxed, length) for length in (None, 1, 3, 4, MANY, 2 * lines + 10)]
+    whole = head + b"\r\n" * lines + tail
+    end = b"" if tail == b" " and relaxed else tail.removesuffix(b"\r\n\r\n").removesuffix(b"\r\n")
+    body = head + b"\r\n" * lines + end + b"\r\n" if end else head
+    if not body and not relaxed:
+        body = b"\r\n"
+    pieces = [whole[at : at + 65535] for at in range(0, len(whole), 65535)]
+    found = hash_body(pieces, *forms)
+    assert {form.length: one for form, one in found.items()} == {
+        form.length: BodyHash(sha256(body[: form.length]), len(body)) for form in forms
+    }
+
+
+def test_what_follows_millions_of_empty_lines_costs_no_more_than_anything_else() -> None:
+    taken: list[bytes] = []
+    body = CanonicalBody(taken.append, lambda: None, lambda: None, relaxed=True)
+    for _ in range(100):
+        body.update(b"\r\n" * MANY)
+    taken.clear()
+    body.update(b"x")
+    assert sum(map(len, taken)) <= 2 * MANY + 1

@@ -7,6 +7,7 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as elliptic_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from purport.authentication.dkim.key import RECORD_OCTETS, KeyProblem, keys_of, read_key
@@ -103,6 +104,15 @@ def test_a_public_exponent_without_measure() -> None:
         read_key(f"p={base64.b64encode(b'0' + length(len(numbers)) + numbers).decode()}")
 
 
+@pytest.mark.parametrize(("bits", "exponent"), [(4104, 65537), (2048, (1 << 40) + 15)])
+def test_a_key_that_takes_longer_than_any_that_has_to_be_taken(bits: int, exponent: int) -> None:
+    """A chain of fifty sets asks for a hundred checks, of several keys each, while everybody else waits."""
+    public = RSAPublicNumbers(exponent, (1 << (bits - 1)) + 1).public_key()
+    octets = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(KeyProblem, match="larger than any"):
+        read_key(f"p={base64.b64encode(octets).decode()}")
+
+
 def test_a_question_without_answer_is_temporary() -> None:
     with pytest.raises(KeyProblem) as raised:
         keys_of(Answer(Status.FAILED), "rsa")
@@ -124,3 +134,8 @@ def test_several_records() -> None:
         keys_of(Answer(Status.FOUND, (ED,)), "rsa")
     with pytest.raises(KeyProblem, match="revoked"):
         keys_of(Answer(Status.FOUND, (ED, "p=")), "rsa")
+
+
+def test_of_several_keys_two_are_tried() -> None:
+    """An old one and a new one; each costs a check of every signature that names them."""
+    assert len(keys_of(Answer(Status.FOUND, (ED, rsa_key().record, *[f"{ED}; n={n}" for n in "abc"])), "ed25519")) == 2

@@ -65,3 +65,12 @@ def test_nothing_is_counted_for_who_wants_no_reports() -> None:
     assert row(result("v=DMARC1; p=reject")) is None
     assert row(result("v=DMARC1; sp=later")) is None
     assert row(result(record="v=DMARC1; p=none", policy_domain=None, author_domain=None)) is None
+
+
+def test_a_record_of_any_length_makes_a_row_of_bounded_length() -> None:
+    """Thousands of rows wait in memory for the database."""
+    places = ",".join(f"mailto:{'a' * 60}{number}@{'b' * 60}.example?subject={'x' * 2000}" for number in range(20))
+    found = row(result(f"v=DMARC1; p=none; sp={'x' * 20000}; rua=mailto:a@example.com,{places}"))
+    assert found is not None
+    assert found.policy.rua == ("mailto:a@example.com",)
+    assert len(found.policy.problem) <= 256

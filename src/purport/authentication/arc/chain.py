@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final
 
 from purport.authentication.arc.result import NO_CHAIN, ArcResult, Hop
@@ -54,7 +55,7 @@ def validate(header: Header, hashes: BodyHashes, now: float, chain: Chain | None
 
 def _hop(one: ArcSet, fields: SignedFields) -> Hop:
     covers = 0 < fields.count("from") <= one.signature.signed.count("from")
-    return Hop(one.instance, one.seal.domain, one.seal.selector, one.said, covers_from=covers)
+    return Hop(one.instance, one.seal.domain, one.seal.selector, one.written, covers_from=covers)
 
 
 def _bodies_intact(sets: Sequence[ArcSet], hashes: BodyHashes, now: float) -> int:
@@ -132,5 +133,7 @@ def _verified(signature: Signature, octets: bytes, answers: Mapping[Question, An
         keys = keys_of(answers[signature.question], signature.kind)
     except KeyProblem as problem:
         raise Unsound(f"{who}: {problem}") from problem
-    if not any(key.verifies(signature.octets, octets) for key in keys if key.bits >= RSA_LEAST or key.kind != "rsa"):
+    digest = sha256(octets).digest()
+    usable = [key for key in keys if key.bits >= RSA_LEAST or key.kind != "rsa"]
+    if not any(key.verifies_digest(signature.octets, digest) for key in usable):
         raise Unsound(f"{who} does not fit")

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from purport.authentication.authres.reader import read
-from purport.authentication.authres.results import AuthenticationResults
 from purport.authentication.dkim.body import BodyForm
 from purport.authentication.dkim.signature import Signature, read_seal, read_signature
 from purport.authentication.dkim.tags import read_tags
@@ -46,14 +44,11 @@ class ArcSet:
     status: str  # cv= of the seal: what its sealer made of the chain before it
 
     @property
-    def said(self) -> AuthenticationResults | None:
-        """What its sealer found; None where that cannot be read."""
+    def written(self) -> str | None:
+        """What its sealer wrote behind the instance of its results; None where there is none."""
         text = self.results.text
         found = INSTANCE.match(text)
-        try:
-            return None if found is None else read(text[found.end() :], lax=True)
-        except ValueError:
-            return None
+        return None if found is None else text[found.end() :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def vouched(chain: ArcResult, trusted: Collection[str]) -> Testimony | None:
     all_trusted = True
     for hop in reversed(chain.hops):
         is_trusted = hop.sealer in domains
-        if is_trusted and hop.said is not None and (all_trusted or (hop.intact and hop.covers_from)):
-            found = Testimony(hop.sealer, hop.instance, hop.said, _comment(chain))
+        if is_trusted and (all_trusted or (hop.intact and hop.covers_from)) and (said := hop.said) is not None:
+            found = Testimony(hop.sealer, hop.instance, said, _comment(chain))
         all_trusted = all_trusted and is_trusted
     return found
 

@@ -123,16 +123,17 @@ def hash_body(body: Iterable[bytes], *forms: BodyForm) -> BodyHashes:
 class _Way:
     """One canonical form, hashed once: for l= the hash is copied where that many octets went into it."""
 
-    __slots__ = ("_cut", "_digests", "_hash", "_lengths", "_octets", "canonical", "relaxed")
+    __slots__ = ("_cut", "_digests", "_hash", "_lengths", "_marked", "_octets", "canonical", "relaxed")
 
     def __init__(self, relaxed: bool, lengths: set[int | None]) -> None:
         self.relaxed = relaxed
-        self.canonical = CanonicalBody(self._take, relaxed=relaxed)
+        self.canonical = CanonicalBody(self._take, self._mark, self._back, relaxed=relaxed)
         self._hash = hashlib.sha256()
         self._octets = 0
         self._lengths = lengths
         self._cut = sorted([length for length in lengths if length is not None], reverse=True)  # the next one last
         self._digests: dict[int | None, bytes] = {}
+        self._mark()
 
     def _take(self, octets: bytes) -> None:
         rest = memoryview(octets)
@@ -145,6 +146,12 @@ class _Way:
             self._digests[length] = self._hash.copy().digest()
         self._hash.update(rest)
         self._octets += len(rest)
+
+    def _mark(self) -> None:
+        self._marked = self._hash.copy(), self._octets, self._cut.copy(), self._digests.copy()
+
+    def _back(self) -> None:
+        self._hash, self._octets, self._cut, self._digests = self._marked
 
     def finish(self) -> dict[int | None, BodyHash]:
         """The hashes by length; where that is more than there is, of all."""

@@ -19,6 +19,7 @@ CRLF: Final = b"\r\n"
 WSP: Final = re.compile(rb"[ \t]+")
 RUNS: Final = re.compile(rb"  | \r\n")  # what relaxed lines do not have; most bodies have none of it
 B_VALUE: Final = re.compile(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
+MANY: Final = 32768  # empty lines that are held back
 LINES: Final = CRLF * 4096  # empty lines that turn out not to stand at the end, a piece of them
 
 
@@ -89,12 +90,26 @@ class CanonicalBody:
     """Makes a body canonical while it comes, and hands it on (RFC 6376 section 3.4.3 and 3.4.4).
 
     At most two octets are held back, and the empty lines at the end are a number: memory does not grow with the body.
+    So that a body which goes on behind millions of them costs no more at that moment than at any other, they are handed
+    on once there are many, and taken back where nothing follows.
     """
 
-    __slots__ = ("_any", "_empty", "_held", "_relaxed", "_take")
+    __slots__ = ("_any", "_back", "_empty", "_held", "_mark", "_marked", "_relaxed", "_take")
 
-    def __init__(self, take: Callable[[bytes], None], *, relaxed: bool) -> None:
+    def __init__(
+        self,
+        take: Callable[[bytes], None],
+        mark: Callable[[], None] | None = None,
+        back: Callable[[], None] | None = None,
+        *,
+        relaxed: bool,
+    ) -> None:
+        """`take` is given what is canonical; `mark` remembers how far that is, and `back` forgets what came behind.
+        Without these nothing is handed on that would have to be taken back."""
         self._take = take
+        self._mark = mark
+        self._back = back
+        self._marked = False  # whether empty lines were handed on that may yet turn out to be the end
         self._relaxed = relaxed
         self._held = b""  # what the next octets decide about: a CR, in relaxed form also a space before it
         self._empty = 0  # line ends that are left out where nothing follows them
@@ -116,6 +131,8 @@ class CanonicalBody:
         rest = self._held.removesuffix(b" ") if self._relaxed else self._held  # a space at the end of the last line
         if rest:
             self._settle(rest)
+        if self._marked and self._back is not None:
+            self._back()
         if self._any or not self._relaxed:
             self._take(CRLF)
 
@@ -124,13 +141,22 @@ class CanonicalBody:
         ends = _line_ends(octets)
         content = octets[: len(octets) - 2 * ends] if ends else octets
         if content:
-            while self._empty:
-                count = min(self._empty, len(LINES) // 2)
-                self._take(LINES[: 2 * count])
-                self._empty -= count
+            self._hand_on_empty()
+            self._marked = False
             self._take(content)
             self._any = True
         self._empty += ends
+        if self._empty > MANY and self._mark is not None:
+            if not self._marked:
+                self._mark()
+                self._marked = True
+            self._hand_on_empty()
+
+    def _hand_on_empty(self) -> None:
+        while self._empty:
+            count = min(self._empty, len(LINES) // 2)
+            self._take(LINES[: 2 * count])
+            self._empty -= count
 
 
 def _relaxed_lines(octets: bytes) -> bytes:

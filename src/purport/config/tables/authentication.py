@@ -9,6 +9,19 @@ from msgspec import Meta
 from purport.config.tables.table import Table
 
 
+class AuthenticationResults(Table, frozen=True):
+    """Under which name our checks are told in the header (the authserv-id, RFC 8601)."""
+
+    id: Annotated[str, Meta(description="our name in Authentication-Results; empty: the host name")] = ""
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="names of other hosts of your own, and old ones: a field under one of them goes from what "
+            "comes in, except from hosts in trusted_hops.networks"
+        ),
+    ] = []
+
+
 class TrustedHops(Table, frozen=True):
     """Gateways and backup servers of your own that mail passes before it comes here: not they are judged, but the
     clients that their Received fields name."""

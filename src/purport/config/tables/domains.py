@@ -27,7 +27,8 @@ class Domain(Table, frozen=True):
         dict[str, Annotated[list[str], Meta(min_length=1)]],
         Meta(
             description="mailboxes whose mail goes on, by local part, and the addresses that it goes on to: one at "
-            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy"
+            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy, and NAME beside "
+            "which owner-NAME stands is a mailing list of that owner"
         ),
     ] = {}
     aliases: Annotated[

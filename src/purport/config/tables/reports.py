@@ -27,4 +27,13 @@ class TlsReport(ReportTable, frozen=True):
 
 
 class DmarcReport(ReportTable, frozen=True):
-    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
+    """Reports to the domains that mail named as authors and that ask for them: daily ones (RFC 9990), and where
+    `failures` says so others at once (RFC 9991)."""
+
+    failures: Annotated[
+        bool,
+        Meta(
+            description="tell a domain that asks for it (ruf=) about a message that fails, at once and with its "
+            "header, in which recipients are made unrecognisable (RFC 9991)"
+        ),
+    ] = False

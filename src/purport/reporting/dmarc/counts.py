@@ -14,13 +14,11 @@ import msgspec
 
 from purport.mail.domain import is_domain_name, normal_domain
 from purport.reporting.dmarc.report import ReportedRow, reported, text
-from purport.reporting.dmarc.row import DmarcRow, PublishedPolicy
+from purport.reporting.dmarc.row import PLACE, PLACES, DmarcRow, PublishedPolicy
 from purport.reporting.tally import DETAILS_A_DAY, GROUPS_A_DAY, OCTETS_A_DAY
 
 KIND: Final = "dmarc"
 ROWS: Final = 5000  # of one domain: a report of some MiB, which shrinks to a tenth of it
-PLACES: Final = 20  # of rua
-PLACE: Final = 1024  # characters of one
 
 POLICY: Final = msgspec.json.Decoder(PublishedPolicy)
 ROW: Final = msgspec.json.Decoder(ReportedRow)

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from purport.authentication.dkim.result import DkimResult
 from purport.authentication.dmarc.result import Authenticated, DmarcResult, spf_identity
 from purport.mail.address import Mailbox
 from purport.policy.dmarc import DmarcPolicy, disposition
 from purport.policy.facts import MessageFacts, OverrideType
+
+# Of a policy: a record may have 64 KiB, and some thousand rows wait in memory for the database.
+PLACES: Final = 20  # of rua
+PLACE: Final = 1024  # characters of one
+PROBLEM: Final = 256  # characters
 
 Disposition = Literal["none", "quarantine", "reject"]
 
@@ -93,8 +98,8 @@ def row_of(
             record.aspf,
             ":".join(record.fo),
             record.testing,
-            record.rua,
-            "; ".join(record.problems),
+            record.rua if len(record.text) <= PLACE else _bounded(record.rua),
+            "; ".join(record.problems)[:PROBLEM],
         ),
         disposition,
         bool(result.aligned.dkim),
@@ -105,6 +110,10 @@ def row_of(
         override,
         comment,
     )
+
+
+def _bounded(places: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([place for place in places[:PLACES] if len(place) <= PLACE])
 
 
 def checks_of(result: DmarcResult, dkim: Sequence[DkimResult]) -> tuple[DkimCheck, ...]:
