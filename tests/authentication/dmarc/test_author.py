@@ -56,6 +56,9 @@ def test_a6_several_from_fields_are_no_author() -> None:
         (b"From\x00: ceo@bank.example",),
         (b"Subject: x", b"From: a@evil.example", b"From : ceo@bank.example"),
         (b"Subject: x", b"\x0bFrom: ceo@bank.example", b"From: a@evil.example"),
+        (b"From\xa0: ceo@bank.example", b"From: a@evil.example"),
+        (b"\xef\xbb\xbfFrom: ceo@bank.example", b"From: a@evil.example"),
+        (b"From: a@evil.example", b"\xe2\x80\x8bFrom\xc2\xad: ceo@bank.example"),
     ],
 )
 def test_a7_white_space_around_the_name_is_no_author(lines: tuple[bytes, ...]) -> None:
