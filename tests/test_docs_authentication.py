@@ -33,9 +33,10 @@ def test_the_python_works() -> None:
 
 
 def test_the_settings_load() -> None:
-    (block,) = [block for block in BLOCKS if block.strip().startswith("[dmarc]")]
-    settings = settings_of(f'hostname = "mx.example.com"\n[[listener]]\nbind = ["[::]:25"]\n{block}')
+    blocks = [block for block in BLOCKS if block.strip().startswith("[")]
+    settings = settings_of(f'hostname = "mx.example.com"\n[[listener]]\nbind = ["[::]:25"]\n{"".join(blocks)}')
     assert settings.dmarc.trusted_sealers == ["lists.example", "forwarder.example"]
+    assert settings.authentication_results.id == "company.com.example"
 
 
 def test_the_field_is_one_that_we_read() -> None:

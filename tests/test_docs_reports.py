@@ -81,8 +81,10 @@ def test_the_command_that_sends_is_one(page: str) -> None:
 
 
 def test_the_settings_load() -> None:
-    (table,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    found = read(SETTINGS + table)
+    daily, at_once = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    found = read(SETTINGS + daily)
     assert found.tls_report.organization == "The Company"
     assert found.tls_report.from_ == "tls-reports@company.com.example"
     assert found.dmarc_report.from_ == "dmarc-reports@company.com.example"
+    assert not found.dmarc_report.failures
+    assert read(SETTINGS + at_once).dmarc_report.failures

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hmac
 import os
 import resource
 import secrets
@@ -63,6 +64,7 @@ from purport.queue.queue_id import QueueIds
 from purport.queue.sqlite import SpoolInUse, SqliteStore
 from purport.queue.store import NotStored, QueuedMessage
 from purport.reporting import day
+from purport.reporting.dmarc.failures import FailureReports
 from purport.reporting.outbox import Outbox
 from purport.reporting.reporting import Reporting
 from purport.service.control import ControlServer, Request, Response
@@ -161,28 +163,46 @@ class Server:
         ids = QueueIds(clock=time.time, after=self._store.newest_id())
         schedule = make_schedule(settings)
         routes = make_routes(settings)
+        outbox = Outbox(
+            settings.hostname,
+            routes,
+            schedule,
+            self._store,
+            ids.next,
+            self._submit,
+            time.time,
+            lambda: self._signer,
+        )
         self._reporting = Reporting(
             state,
             resolver=self._resolver,
-            outbox=Outbox(
-                settings.hostname,
-                routes,
-                schedule,
-                self._store,
-                ids.next,
-                self._submit,
-                time.time,
-                lambda: self._signer,
-            ),
+            outbox=outbox,
             tls=make_submitter(settings, settings.tls_report) if settings.tls_report.send else None,
             dmarc=make_submitter(settings, settings.dmarc_report) if settings.dmarc_report.send else None,
             note=log.notice,
             warn=log.warning,
             failure=log.failure,
         )
+        self._pepper = pepper_in(state / "pepper")
+        self._failures = FailureReports(
+            make_submitter(settings, settings.dmarc_report),
+            outbox,
+            self._resolver,
+            hmac.digest(self._pepper, b"failure reports", "sha256"),
+            note=log.notice,
+            warn=log.warning,
+            failure=log.failure,
+        )
         self._forwarding = make_forwarding(path, settings)
         reporter = Reporter(
-            settings.hostname, routes, schedule, self._store, ids.next, self._report_signer, self._returns_to
+            settings.hostname,
+            routes,
+            schedule,
+            self._store,
+            ids.next,
+            self._report_signer,
+            self._returns_to,
+            self._readers,
         )
         contexts = make_client_contexts(path, settings)
         self._sts = make_sts_policies(
@@ -235,12 +255,12 @@ class Server:
             clock=time.time,
             report_dmarc=self._reporting.report_dmarc,
             visits=self._visits,
+            report_failure=self._failures.report if settings.dmarc_report.failures else None,
         )
         # What providers bring comes in as through a listener that nobody can connect to.
         self._fetched = Relay(make_fetched_front(settings, self._forwarding), self._house, loop)
         means = Means(settings.hostname, self._resolver, ALL, contexts, DeliveryPatience(), self._fetched, log)
         self._fetchers = [Fetcher(source, means) for source in make_sources(path, settings)]
-        self._pepper = pepper_in(state / "pepper")
         self._threads = Threads()
         self._guard = Guard(make_guard_limits(settings), loop.time)
         self._control = ControlServer(state / "control", self._asked)
@@ -285,6 +305,7 @@ class Server:
         for listening in self._listening:
             listening.relay.break_off()
         await self._reporting.stop()
+        await self._failures.stop()
         await self._visits.close(max(1.0, end - self._loop.time()))
         await self._deliverer.stop(max(1.0, end - self._loop.time()))
         await self._control.close()
@@ -358,6 +379,10 @@ class Server:
     def _returns_to(self, reverse_path: Mailbox, now: float) -> Mailbox:
         """Where a report of ours goes: whom an SRS address of ours leads back to, by the settings in force."""
         return reverse_path if self._forwarding is None else self._forwarding.returns_to(reverse_path, now)
+
+    def _readers(self, mailbox: Mailbox) -> tuple[Mailbox, ...]:
+        """Who gets a report to a mailbox, by the settings of now."""
+        return (mailbox,) if self._forwarding is None else self._forwarding.readers(mailbox)
 
     def _desk(self, settings: Settings) -> LoginDesk:
         """Where clients log in. Raises OSError and ValueError for a file that cannot be used."""

@@ -29,7 +29,7 @@ from purport.delivery.tls_policy import Level, TlsPolicy, TlsRules
 from purport.dns.lookup import Resolver as DnsResolver
 from purport.dns.zone import StaticResolver, read_zone
 from purport.forwarding.aliases import address_in
-from purport.forwarding.expansion import Forwards
+from purport.forwarding.expansion import Forwards, leads_somewhere
 from purport.forwarding.srs import Srs
 from purport.ledger.record import policy as recorded_policy
 from purport.mail.address import Mailbox, normal_local_part, parse_mailbox
@@ -109,6 +109,8 @@ def make_policy(settings: Settings, forwards: Forwards | None = None) -> Policy:
         trusted_hops=TrustedHops(
             Networks(settings.trusted_hops.networks), tuple(map(normal_domain, settings.trusted_hops.names))
         ),
+        results_id=settings.authentication_results.id,
+        results_aliases=tuple(settings.authentication_results.aliases),
     )
 
 
@@ -141,7 +143,13 @@ def make_forwards(path: Path, settings: Settings) -> Forwards:
         if names:
             entries[a_label_form(domain.name).lower()] = names
     asked = frozenset(a_label_form(domain.name).lower() for domain in settings.domain if domain.forward_command)
-    return Forwards(frozenset(mailboxes_of(settings)), entries, asked)
+    forwards = Forwards(frozenset(mailboxes_of(settings)), entries, asked)
+    exists = existing(settings, forwards)
+    for owner in forwards.owners():
+        if not leads_somewhere(forwards, owner, exists):
+            problem = f"{owner} is to get the bounces of a list, but leads to no mailbox"
+            raise SettingsError(str(path), 0, f"domain {owner.domain}: aliases", problem)
+    return forwards
 
 
 def make_forwarding(path: Path, settings: Settings) -> ForwardDesk | None:

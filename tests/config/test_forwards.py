@@ -58,6 +58,18 @@ def test_alias_files_and_settings_make_one_table_and_the_settings_win(tmp_path: 
     assert purport("check", "--config", str(path)).code == 0
 
 
+def test_the_owner_of_a_list_has_to_be_somebody(tmp_path: Path) -> None:
+    """RFC 5321 section 3.9: "a person or other entity who administers the list"."""
+    aliases = tmp_path / "aliases"
+    path = settings_file(tmp_path, 'aliases = "aliases"\n')
+    aliases.write_text("dev: bob, eve@example.net\nowner-dev: nobody\n")
+    ran = purport("check", "--config", str(path))
+    assert ran.code == 78
+    assert "owner-dev@company.com.example is to get the bounces of a list, but leads to no mailbox" in ran.err
+    aliases.write_text("dev: bob, eve@example.net\nowner-dev: bob\n")
+    assert purport("check", "--config", str(path)).code == 0
+
+
 def test_a_list_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """Included lists may belong to users; a reload that reads from a pipe would never end."""
     os.mkfifo(tmp_path / "team")

@@ -174,6 +174,14 @@ def test_settings_do_not_change_once_they_are_read() -> None:
             'purport.toml:5: relay.default: "smtp:HOST:PORT" is none of '
             '"smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx"',
         ),
+        (
+            f'{SMALL}[authentication_results]\nid = "mx example"',
+            'purport.toml:5: authentication_results.id: "mx example" is no name; such as "mx.example.com"',
+        ),
+        (
+            f'{SMALL}[authentication_results]\naliases = ["old.example.com", ""]',
+            'purport.toml:5: authentication_results.aliases[1]: "" is no name; such as "mx.example.com"',
+        ),
         (f"{SMALL}[queue]\nmax_backoff = 1", "purport.toml:5: queue.max_backoff: is less than min_backoff"),
         # TOML
         ("hostname = \n", "purport.toml:1: this is not TOML: Invalid value"),

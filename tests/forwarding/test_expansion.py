@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from purport.forwarding.expansion import ADDRESSES, CannotExpand, Expansion, Forward, Forwards, expand
+from purport.forwarding.expansion import (
+    ADDRESSES,
+    CannotExpand,
+    Expansion,
+    Forward,
+    Forwards,
+    expand,
+    leads_somewhere,
+)
 from purport.mail.address import Mailbox, parse_mailbox
 
 OURS = frozenset(("company.com.example", "branch.example"))
@@ -94,3 +102,60 @@ def test_who_is_asked_may_lead_on() -> None:
     assert found.mailboxes == (at("bob"),)
     assert [str(one.forwarder) for one in found.forwards] == ["y@branch.example"]
     assert expanded({}, "nobody@branch.example", answers) is None
+
+
+LISTS = {
+    "owner-dev": ["bob"],
+    "dev": ["bob", "carol", "eve@elsewhere.example", "all-hands", "help"],
+    "carol": ["carol@elsewhere.example"],
+    "help": ["frank@example.net"],
+    "owner-all-hands": ["root@example.net"],
+    "all-hands": ["gina", "eve@elsewhere.example"],
+}
+
+
+def told(found: Expansion | None) -> dict[str, tuple[str, set[str]]]:
+    assert found is not None
+    return {
+        str(one.forwarder): (str(one.owner or ""), {str(path) for path in one.forward_paths}) for one in found.forwards
+    }
+
+
+def test_who_reads_a_list_gets_what_its_owner_sends_whatever_aliases_lead_there() -> None:
+    """RFC 5321 section 3.9.2. Of lists in lists the inner one has its own owner."""
+    found = expanded(LISTS, "Dev")
+    assert told(found) == {
+        "Dev@company.com.example": (
+            "owner-dev@company.com.example",
+            {"bob@company.com.example", "carol@elsewhere.example", "eve@elsewhere.example", "frank@example.net"},
+        ),
+        "all-hands@company.com.example": (
+            "owner-all-hands@company.com.example",
+            {"gina@company.com.example", "eve@elsewhere.example"},
+        ),
+    }
+    assert found is not None
+    assert not found.mailboxes
+    assert (found.count, found.places) == (6, 2)
+
+
+def test_an_owner_is_no_list_and_its_mail_goes_on_as_of_any_alias() -> None:
+    found = expanded({**LISTS, "owner-owner-dev": ["bob"], "owner-dev": ["x@example.net"]}, "owner-dev")
+    assert told(found) == {"owner-dev@company.com.example": ("", {"x@example.net"})}
+
+
+def test_only_a_name_that_has_an_entry_is_a_list() -> None:
+    forwards = Forwards(OURS, {"company.com.example": {"owner-bob": (at("root"),), "team": (at("bob"),)}})
+    assert forwards.owner(at("bob")) is None
+    assert forwards.owner(at("team")) is None
+    assert list(forwards.owners()) == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "leads"),
+    [("bob", True), ("x@example.net", True), ("nobody", False), ("owner-dev", False), ("loop", False)],
+)
+def test_where_an_owner_leads_is_known_beforehand(owner: str, leads: bool) -> None:
+    entries = {"dev": (at("bob"),), "owner-dev": (at(owner),), "loop": (at("pool"),), "pool": (at("loop"),)}
+    forwards = Forwards(OURS, {"company.com.example": entries})
+    assert leads_somewhere(forwards, at("owner-dev"), lambda mailbox: mailbox == at("bob")) is leads

@@ -97,6 +97,7 @@ def test_a_signature_of_somebody_else_does_not_help_the_author() -> None:
         ((*SIGNED, "resent-from"), "", {"none": True, "resent": False, "both": False, "srs": True}),
         ((*SIGNED, "resent-from"), "Resent-From: x@y.example\r\n", {"resent": True, "both": True}),
         ((*SIGNED, "received"), "", {"none": False}),
+        ((*SIGNED, "delivered-to"), "", {"none": False, "resent": True, "srs": False, "both": True}),
         (("subject",), "", {"from": True}),
     ],
 )
@@ -115,6 +116,15 @@ def test_an_oversigned_resent_from_makes_srs_the_repair() -> None:
         "soft.example", signed("soft.example", *SIGNED, "resent-from"), reverse_path=parse_mailbox("x@hard.example")
     )
     assert (found.chosen, found.passes) == ("srs", True)
+
+
+def test_a_header_that_names_nobody_as_responsible_is_given_a_resent_block() -> None:
+    """RFC 4406 section 4: a message without a responsible address "SHOULD be rejected"."""
+    found = planned("open.example", header="Sender: a@open.example\r\nSender: b@open.example\r\n")
+    for row in (found.row("none"), found.row("srs")):
+        assert (row.sender_id, row.outcome) == ("no PRA", "risk")
+        assert "no responsible address" in row.why
+    assert (found.chosen, found.passes) == ("resent", True)
 
 
 def test_without_srs_there_are_fewer_rows() -> None:

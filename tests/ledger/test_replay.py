@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purport.authentication.spf.checker import Checker
+from purport.authentication.true_client import TrustedHops
 from purport.dns.lookup import start
 from purport.dns.zone import StaticResolver
 from purport.ledger.record import Record, encode
@@ -52,6 +53,7 @@ HEADERS = (
     "From: {}, x@good.example\r\n",
     "Subject: nobody\r\n",
     "Received: x\r\n" * 101 + "From: {}\r\n",
+    "Received: from helo.example (unknown [192.0.2.1]) by gw.us.example\r\nFrom: {}\r\n",
 )
 
 
@@ -91,6 +93,7 @@ def policies() -> st.SearchStrategy[Policy]:
         spf_on_fail=st.sampled_from(["tag", "reject"]),
         check_helo=st.booleans(),
         relaying=st.just(Relaying({"us.example": frozenset({"bob"})}, Networks(["203.0.113.0/24"]))),
+        trusted_hops=st.sampled_from([TrustedHops(()), TrustedHops(Networks(["203.0.113.0/24"]))]),
     )
 
 
@@ -139,6 +142,22 @@ def test_each_refusal_of_rfc4405_recomputes(ip: str, submitter: str, header: str
     again = decide_again(record)
     assert (record.reply, record.rule) == (reply, rule)
     assert (again.reply, again.rule) == (reply, rule)
+
+
+def test_a_record_of_a_client_behind_a_trusted_hop_recomputes() -> None:
+    policy = Policy(
+        "mx.us.example",
+        SubmitterPolicy(check_pra="always"),
+        relaying=Relaying({"us.example": None}),
+        trusted_hops=TrustedHops(Networks(["203.0.113.0/24"])),
+    )
+    hop = "Received: from helo.example (unknown [{}]) by gw.us.example\r\nFrom: alice@good.example\r\n"
+    for client, decision in (("192.0.2.1", "accept"), ("198.51.100.1", "reject")):
+        record = written(policy, "203.0.113.5", parse_mailbox("alice@good.example"), None, hop.format(client))
+        assert record.behind is not None
+        assert record.behind.address == client
+        again = decide_again(record)
+        assert (record.decision, again.decision, again.reply) == (decision, decision, record.reply)
 
 
 def test_a_record_that_was_changed_does_not_recompute() -> None:

@@ -83,6 +83,18 @@ def test_a_submission_is_signed_with_every_key_of_the_domain(server: PurportServ
     assert found[0].covered.count("date") == 2  # the server added it, and signed it
 
 
+def test_the_log_and_explain_say_which_keys_signed_a_submission(server: PurportServer) -> None:
+    submit(server, MESSAGE.replace(b"Hello", b"One"))
+    submit(server, MESSAGE.replace(b"From: alice@", b"From: ceo@sub."))
+    wait_for(lambda: server.log().count("(queue active)") == 2)
+    signed, unsigned = [line for line in server.log().splitlines() if line.endswith("(queue active)")]
+    assert signed.endswith(f", signed={DOMAIN}/r1, signed={DOMAIN}/e1 (queue active)")
+    assert "signed=" not in unsigned
+    first, second = [line.split(": ")[1] for line in (signed, unsigned)]
+    assert f"  signed     by {DOMAIN}/r1, {DOMAIN}/e1" in server.command("explain", first).stdout.splitlines()
+    assert "  signed  " not in server.command("explain", second).stdout
+
+
 @pytest.mark.parametrize("size", [100_000, 3_000_000])
 def test_a_large_body_is_hashed_while_it_arrives(server: PurportServer, tmp_path: Path, size: int) -> None:
     submit(server, MESSAGE + b"line  of text \r\n" * (size // 16) + b"\r\n\r\n")

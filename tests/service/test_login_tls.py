@@ -82,6 +82,8 @@ def expect(server: PurportServer, subject: str, mechanism: str) -> None:
     wait_for(arrived, what=f"{subject!r} in the Maildir")
     assert re.search(rb"with ESMTPSA id \w+", arrived()[0])
     assert f"sasl_method={mechanism}, sasl_username=alice" in server.log()
+    assert "proto=ESMTPSA, " in server.log()
+    assert "proto=ESMTPS," not in server.log()
 
 
 def test_auth_is_offered_after_starttls_alone(server: PurportServer, authority: Authority) -> None:

@@ -95,7 +95,9 @@ def test_a_user_sends_from_anywhere_and_what_is_missing_is_added(server: Purport
         (f"Resent-From: ceo@company.com.example\nFrom: {ALICE}", ALICE, "ceo@company.com.example: change Resent-From"),
     ],
 )
-def test_a17_s14_nobody_sends_as_a_colleague(server: PurportServer, header: str, reverse_path: str, refusal: str) -> None:
+def test_a17_s14_nobody_sends_as_a_colleague(
+    server: PurportServer, header: str, reverse_path: str, refusal: str
+) -> None:
     assert submit(server, header, reverse_path) == f"550 5.7.1 alice may not send as {refusal}"
     record = json.loads(server.command("explain", "--json", "--last").stdout)
     assert record["rule"].startswith("login-owns-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import time
@@ -10,6 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+LEAST_PORT, MOST_PORT = 10_000, 32_768  # Linux hands out those from 32768 on (ip_local_port_range)
+chance = random.SystemRandom()  # not seeded by anybody: processes of one run must not choose alike
+_given: set[int] = set()  # by this process
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNPACKED = PROJECT / ".peers"  # what cannot stand beside Postfix as a package, or would start a service of its own
@@ -69,14 +74,22 @@ def missing(reason: str) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody listens on, below those that the system hands out by itself: until the server
+    that it is for has bound it, no connection of another test takes it."""
+    while True:
+        port = LEAST_PORT + chance.randrange(MOST_PORT - LEAST_PORT)
+        if port in _given:
+            continue
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
         return port
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0, what: str = "it") -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 40.0, what: str = "it") -> None:
     """Return as soon as `condition()` is true; AssertionError when it does not become so in time."""
     end = time.monotonic() + seconds
     while not condition():

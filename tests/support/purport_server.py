@@ -59,7 +59,7 @@ class PurportServer:
     def wait_until_ready(self) -> None:
         process = self.process
         assert process is not None
-        wait_for(lambda: process.poll() is not None or greets(self.port), 20, "the server's greeting")
+        wait_for(lambda: process.poll() is not None or greets(self.port), 60, "the server's greeting")
         assert process.poll() is None, f"the server stopped:\n{self.log()}"
 
     @property

@@ -54,7 +54,7 @@ def command(
     config: str | None,
 ) -> None:
     """Judge a message as the server would: by the settings where there is a settings file, else by the defaults, and
-    then every recipient is taken for one of ours. `-` is stdin.
+    then every recipient is taken for one of ours. Programs of `forward_command` are not run. `-` is stdin.
 
     Exits with 0 where the message would be accepted, 1 where it would be refused, 75 where it would be deferred.
     """

@@ -21,6 +21,7 @@ from purport.smtp.extensions.etrn import QUEUE
 ROUTES: Final = ("smtp:HOST:PORT", "smtps:HOST:PORT", "lmtp:HOST:PORT", "lmtp:unix:PATH", "mx")
 FIXED: Final = re.compile(r"(?:smtps?|lmtp):(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 SOCKET: Final = re.compile(r"lmtp:unix:/[!-~]+")
+AUTHSERV_ID: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?")
 EVERYBODY: Final = "*"  # in a table by local parts: all that are not named
 
 SMTP_PORT: Final = 25
@@ -52,6 +53,11 @@ def check(settings: Settings) -> None:
             raise Wrong(("etrn", number, "queue"), f"{_quoted(table.queue)} is no name", 'such as "branches"')
     _check_networks(("priority", "networks"), settings.priority.networks)
     _check_networks(("trusted_hops", "networks"), settings.trusted_hops.networks)
+    said = settings.authentication_results
+    if said.id:
+        _check_authserv_id(("authentication_results", "id"), said.id)
+    for number, alias in enumerate(said.aliases):
+        _check_authserv_id(("authentication_results", "aliases", number), alias)
     for name, reports in (("tls_report", settings.tls_report), ("dmarc_report", settings.dmarc_report)):
         _check_address((name, "contact"), reports.contact)
         _check_address((name, "from"), reports.from_)
@@ -112,6 +118,12 @@ def _check_names(path: Path, domains: list[str]) -> None:
             a_label_form(domain)
         except ValueError as error:
             raise Wrong((*path, number), f"{_quoted(domain)} is no domain name") from error
+
+
+def _check_authserv_id(path: Path, name: str) -> None:
+    """A name that every reader takes for one word: RFC 8601 section 2.5 leaves its form open."""
+    if AUTHSERV_ID.fullmatch(name) is None:
+        raise Wrong(path, f"{_quoted(name)} is no name", 'such as "mx.example.com"')
 
 
 def _check_address(path: Path, address: str) -> None:

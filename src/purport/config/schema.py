@@ -87,7 +87,8 @@ class Domain(Table, frozen=True):
         dict[str, Annotated[list[str], Meta(min_length=1)]],
         Meta(
             description="mailboxes whose mail goes on, by local part, and the addresses that it goes on to: one at "
-            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy"
+            "another domain, or a mailbox of ours; a mailbox among its own addresses keeps a copy, and NAME beside "
+            "which owner-NAME stands is a mailing list of that owner"
         ),
     ] = {}
     aliases: Annotated[
@@ -331,6 +332,19 @@ class Spf(Table, frozen=True):
     received_spf: Annotated[bool, Meta(description="add a Received-SPF field too (RFC 7208 section 9.1)")] = False
 
 
+class AuthenticationResults(Table, frozen=True):
+    """Under which name our checks are told in the header (the authserv-id, RFC 8601)."""
+
+    id: Annotated[str, Meta(description="our name in Authentication-Results; empty: the host name")] = ""
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="names of other hosts of your own, and old ones: a field under one of them goes from what "
+            "comes in, except from hosts in trusted_hops.networks"
+        ),
+    ] = []
+
+
 class TrustedHops(Table, frozen=True):
     """Gateways and backup servers of your own that mail passes before it comes here: not they are judged, but the
     clients that their Received fields name."""
@@ -568,7 +582,16 @@ class TlsReport(ReportTable, frozen=True):
 
 
 class DmarcReport(ReportTable, frozen=True):
-    """Daily reports to the domains that mail named as authors and that ask for them (RFC 9990)."""
+    """Reports to the domains that mail named as authors and that ask for them: daily ones (RFC 9990), and where
+    `failures` says so others at once (RFC 9991)."""
+
+    failures: Annotated[
+        bool,
+        Meta(
+            description="tell a domain that asks for it (ruf=) about a message that fails, at once and with its "
+            "header, in which recipients are made unrecognisable (RFC 9991)"
+        ),
+    ] = False
 
 
 class Etrn(Table, frozen=True):
@@ -641,6 +664,7 @@ class Settings(Table, frozen=True):
     submitter: Submitter = field(default_factory=Submitter)
     spf: Spf = field(default_factory=Spf)
     dmarc: Dmarc = field(default_factory=Dmarc)
+    authentication_results: AuthenticationResults = field(default_factory=AuthenticationResults)
     trusted_hops: TrustedHops = field(default_factory=TrustedHops)
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)

@@ -54,6 +54,7 @@ class Reporter:
     new_id: Callable[[], str]
     signer: Callable[[], Signer] = no_signer  # the one of now: keys may change while we run
     returns_to: Callable[[Mailbox, float], Mailbox] = lambda reverse_path, _: reverse_path  # behind an SRS address
+    readers: Callable[[Mailbox], Sequence[Mailbox]] = lambda reverse_path: (reverse_path,)  # behind an alias of ours
 
     def wanted(
         self, message: QueuedMessage, recipient: QueuedRecipient, action: Action, *, unasked: bool = False
@@ -75,14 +76,23 @@ class Reporter:
         return [Report(message.queue_id, kind, self._message(message, kind, kinds[kind], now)) for kind in kinds]
 
     def expanded(
-        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], now: float
+        self,
+        message: QueuedMessage,
+        recipients: Sequence[QueuedRecipient],
+        lists: Sequence[QueuedRecipient],
+        now: float,
     ) -> list[QueuedMessage]:
         """The report, if one is wanted, that the mail of these recipients went on to several addresses (RFC 3461
-        section 5.2.7.3 (c)). Raises NotStored."""
+        section 5.2.7.3 (c)), and that these lists have it (section 5.2.7.1). Raises NotStored."""
         fates = [
             fate_of(recipient, "expanded", EXPANDED, "250 2.0.0 Its mail goes on to several addresses", "")
             for recipient in recipients
             if self.wanted(message, recipient, "expanded")
+        ]
+        fates += [
+            fate_of(recipient, "delivered", EXPANDED, "250 2.0.0 The mailing list has it", "")
+            for recipient in lists
+            if self.wanted(message, recipient, "delivered")
         ]
         return [report.message for report in self.reports(message, fates, now)]
 
@@ -120,7 +130,10 @@ class Reporter:
             # Of our own domain: they make a report a receipt that can be shown to others (RFC 6376).
             signatures(self.signer(), mailer_daemon(self.hostname), octets, now),
             self.store.body(spool),
-            [QueuedRecipient(0, reverse_path, self.routes.next_hop(reverse_path.domain))],
+            [
+                QueuedRecipient(number, reader, self.routes.next_hop(reader.domain))
+                for number, reader in enumerate(self.readers(reverse_path))
+            ],
             expires_at=self.schedule.expires_at(now),
             priority=message.priority,  # RFC 6710 section 4.6
         )

@@ -27,6 +27,7 @@ from purport.dns.lookup import Evaluation, Question, Status
 from purport.forwarding.resent import resent_block
 from purport.mail.address import Mailbox, ReversePath
 from purport.mail.header import Header, read_header
+from purport.mail.trace import delivered_to
 
 Repair = Literal["none", "resent", "srs", "both"]
 Way = Literal["none", "resent", "srs", "both", "seal", "from"]
@@ -35,6 +36,7 @@ Outcome = Literal["pass", "risk", "fail"]
 REPAIRS: Final[tuple[Repair, ...]] = ("none", "resent", "srs", "both")  # the least intrusive first
 WAYS: Final[tuple[Way, ...]] = (*REPAIRS, "seal")
 ADDED: Final = ("received", "authentication-results")  # by whoever passes mail on
+NO_PRA: Final = "no PRA"  # in place of the result of Sender ID
 # From the worst to the best, for a client of which one of several addresses is used.
 WORST_FIRST: Final = ("fail", "permerror", "temperror", "softfail", "neutral", "none", "pass")
 RANKS: Final[dict[Outcome, int]] = {"pass": 0, "risk": 1, "fail": 2}
@@ -117,6 +119,7 @@ def plan(checker: Checker, sending: Sending, forwarded: Forwarded) -> Evaluation
     header, forwarder = forwarded.header, forwarded.forwarder
     pra = purported_responsible_address(header).address
     block = read_header(resent_block(forwarder, date="", message_id="")).fields
+    mark = read_header(delivered_to(forwarder)).fields
     plain = yield from _view(checker, sending, forwarded.reverse_path, pra)
     named = replace(plain, sender_id=(yield from _sender_id(checker, sending, forwarder)), pra=forwarder)
     rewritten = None
@@ -131,8 +134,7 @@ def plan(checker: Checker, sending: Sending, forwarded: Forwarded) -> Evaluation
             if rewritten is None or forwarded.rewritten is None:
                 continue
             view, reverse_path = replace(view, spf=rewritten), forwarded.rewritten
-        added = header.below(block) if way in ("resent", "both", "seal") else header
-        survivors = tuple([_survivor(one, header, added) for one in forwarded.signatures if one.result == "pass"])
+        survivors = _survivors(forwarded, header.below(block if way in ("resent", "both", "seal") else mark))
         rows.append((yield from _row(way, header, reverse_path, view, survivors)))
     rows.append((yield from _author_rewritten(checker, sending, forwarded)))
 
@@ -143,7 +145,7 @@ def plan(checker: Checker, sending: Sending, forwarded: Forwarded) -> Evaluation
 
 def _rank(row: Row) -> tuple[int, int]:
     """The order of preference: where nothing passes, what fails the fewest checks."""
-    failures = 0 if row.outcome == "pass" else (row.spf == "fail") + (row.sender_id == "fail")
+    failures = 0 if row.outcome == "pass" else (row.spf == "fail") + (row.sender_id in ("fail", NO_PRA))
     return RANKS[row.outcome], failures
 
 
@@ -181,6 +183,11 @@ def _worst(checker: Checker, sending: Sending, scope: Scope, domain: str, sender
     return min(results, key=lambda result: WORST_FIRST.index(result.result), default=None)
 
 
+def _survivors(forwarded: Forwarded, after: Header) -> tuple[Survivor, ...]:
+    """The signatures that held, under a header with what we add to it."""
+    return tuple([_survivor(one, forwarded.header, after) for one in forwarded.signatures if one.result == "pass"])
+
+
 def _survivor(signature: DkimResult, before: Header, after: Header) -> Survivor:
     """A signature takes fields from the bottom: what is put on top harms it only where it signed that there is no
     further field of that name (RFC 6376 section 5.4.2)."""
@@ -204,7 +211,7 @@ def _row(
         str(reverse_path),
         "" if view.pra is None else str(view.pra),
         "not known" if spf is None else spf.result,
-        "no PRA" if view.pra is None else "not known" if view.sender_id is None else view.sender_id.result,
+        NO_PRA if view.pra is None else "not known" if view.sender_id is None else view.sender_id.result,
         survivors,
         _dmarc_text(dmarc),
         outcome,
@@ -220,7 +227,8 @@ def judged(
     dmarc: DmarcResult,
 ) -> tuple[Outcome, str]:
     """What a strict server would do, and why: DMARC first, then who may be refused before it is asked (RFC 7208 section
-    8.4, RFC 4406 section 5.3), then whether anything at all vouches for the message."""
+    8.4, RFC 4406 section 4 and 5.3), then whether anything at all vouches for the message. `sender_id` is None where
+    the header names nobody who is responsible; with addresses of ours that are not known `spf` is None too."""
     if dmarc.result == "fail" and dmarc.disposition != "none":
         owner = f"{dmarc.policy_domain} asks for {dmarc.disposition}"
         if way == "seal":
@@ -231,7 +239,9 @@ def judged(
         return "risk", "our own addresses are not known: set [forwarding] addresses"
     if spf.result == "fail":
         return "risk", f"SPF of {spf.domain} fails; servers that refuse by SPF alone refuse it"
-    if sender_id is not None and sender_id.result == "fail":
+    if sender_id is None:
+        return "risk", "the header has no responsible address; servers that look for one refuse it"
+    if sender_id.result == "fail":
         return "risk", f"Sender ID of {sender_id.domain} fails; servers that ask for SUBMITTER refuse it"
     if dmarc.result in ("temperror", "permerror"):
         return "risk", f"DMARC is {dmarc.result}: {dmarc.problem}"

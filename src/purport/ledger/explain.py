@@ -102,6 +102,8 @@ def _lines(entry: Entry, colour: bool) -> Iterator[str]:
             yield f"             to <{address}>"
     if record.message_id:
         yield f"  message    {record.message_id}, {record.size} octets"
+    if record.signed:
+        yield f"  signed     by {', '.join(record.signed)}"
     yield "rules, in the order they were asked"
     for name, outcome, reason in record.rules:
         decided = "  <- decided" if outcome in ("refuse", "defer") else ""

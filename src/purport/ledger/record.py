@@ -139,6 +139,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     fault: str = ""
     forwards: tuple[RecordedForward, ...] = ()
     behind: RecordedClient | None = None  # of a trusted hop: who was judged in its place
+    signed: tuple[str, ...] = ()  # our keys that signed a submission, as `domain/selector`
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -270,6 +271,7 @@ def record(
     message: MessageFacts | None = None,
     fault: str = "",
     forwards: tuple[RecordedForward, ...] = (),
+    signed: tuple[str, ...] = (),
 ) -> Record:
     """The record of a transaction, from what was known of it."""
     fields = () if header is None else header_fields(header)
@@ -300,6 +302,7 @@ def record(
         fault,
         forwards,
         None if checked is facts else client(checked.client),
+        signed,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from purport.authentication.sender_id.pra import purported_responsible_address
 from purport.authentication.sender_id.record import BY_SCOPE

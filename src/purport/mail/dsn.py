@@ -135,16 +135,19 @@ def report(*, hostname: str, report_id: str, now: float, original: Original, fat
         *(line for fate in fates for line in _status(fate, written)),
     ]
     parts = (
-        _part("text/plain; charset=utf-8", _octets(_told(hostname, original, fates))),
-        _part("message/delivery-status", _octets(status)),
-        _whole(original) if original.whole else _part(_header_type(original), _header(original.returned)),
+        part("text/plain; charset=utf-8", lines_of(_told(hostname, original, fates))),
+        part("message/delivery-status", lines_of(status)),
+        _whole(original) if original.whole else part(_header_type(original), cut_header(original.returned)),
     )
     if original.whole and not original.returned.isascii():
         top.insert(-2, "Content-Transfer-Encoding: 8bit")
+    return multipart(top, parts, boundary)
+
+
+def multipart(top: Sequence[str], parts: Sequence[bytes], boundary: str) -> bytes:
+    """A message with body parts; `top` are the lines of its header."""
     delimiter = f"\r\n--{boundary}"
-    return (
-        _octets(top) + b"".join(delimiter.encode() + b"\r\n" + part for part in parts) + f"{delimiter}--\r\n".encode()
-    )
+    return lines_of(top) + b"".join(delimiter.encode() + b"\r\n" + one for one in parts) + f"{delimiter}--\r\n".encode()
 
 
 def _addresses(fates: Sequence[Fate]) -> str:
@@ -153,11 +156,12 @@ def _addresses(fates: Sequence[Fate]) -> str:
     return address if len(fates) == 1 and address.isascii() else f"{len(fates)} of your recipients"
 
 
-def _octets(lines: Sequence[str]) -> bytes:
+def lines_of(lines: Sequence[str]) -> bytes:
+    """Lines as they are sent."""
     return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
 
 
-def _part(content_type: str, octets: bytes) -> bytes:
+def part(content_type: str, octets: bytes) -> bytes:
     """A body part, encoded where it has to be; RFC 6522 section 4 allows that for the returned header too."""
     if SEVEN_BIT.fullmatch(octets) is not None:
         return f"Content-Type: {content_type}\r\n\r\n".encode() + octets
@@ -246,7 +250,7 @@ def _typed(address: str) -> str:
     return f"utf-8; {embedded(address)}"
 
 
-def _header(header: bytes) -> bytes:
+def cut_header(header: bytes) -> bytes:
     """The original header, no longer than its limit, cut at the end of a line, with no line end but CRLF."""
     if len(header) > HEADER_LIMIT:
         header = header[: header.rfind(b"\n", 0, HEADER_LIMIT) + 1]

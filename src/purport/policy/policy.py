@@ -40,6 +40,13 @@ class Policy:
     submission: SubmissionPolicy = field(default_factory=SubmissionPolicy)
     trusted_sealers: frozenset[str] = frozenset()
     trusted_hops: TrustedHops = TrustedHops(())  # noqa: RUF009  # a frozen value
+    results_id: str = ""  # the name that results are told under; empty: the receiver
+    results_aliases: tuple[str, ...] = ()  # names of other hosts of ours, and old ones
+
+    @property
+    def authserv_id(self) -> str:
+        """Our name in Authentication-Results and in seals (RFC 8601 section 2.5)."""
+        return self.results_id or self.receiver
 
     def at_mail(self, facts: MailFacts) -> Decision:
         """After MAIL: the submitter first (RFC 4405 section 4.2), then SPF, then what a login may say."""
@@ -94,7 +101,14 @@ class Policy:
 
     def fields(self, facts: MessageFacts) -> bytes:
         """What goes on top of a message that is accepted."""
-        return results_fields(self.receiver, facts, self.dmarc, received_spf=self.received_spf)
+        receiver = self.receiver if self.received_spf else None
+        return results_fields(self.authserv_id, facts, self.dmarc, received_spf=receiver)
+
+    def forged_ids(self, *, ours: bool) -> frozenset[str]:
+        """The names that no Authentication-Results field of a message can bear yet (RFC 8601 section 5); of one that
+        comes from a host of `ours`, which may have written under its own, those of this host alone."""
+        here = frozenset((self.authserv_id, self.receiver))
+        return here if ours else here.union(self.results_aliases)
 
 
 def _first_refusal(verdicts: Iterable[Verdict]) -> Decision:

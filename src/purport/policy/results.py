@@ -17,9 +17,11 @@ from purport.policy.facts import MessageFacts
 from purport.policy.spf import received_spf as received_spf_field
 
 
-def results_fields(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *, received_spf: bool = False) -> bytes:
-    """The Authentication-Results field, above it Received-SPF where it is wanted. Nothing of a client that logged in:
-    nothing was asked about it, and who it is concerns nobody behind us."""
+def results_fields(
+    authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *, received_spf: str | None = None
+) -> bytes:
+    """The Authentication-Results field, above it Received-SPF of the host `received_spf`, if there is one. Nothing of a
+    client that logged in: nothing was asked about it, and who it is concerns nobody behind us."""
     if facts.mail.client.login is not None or facts.mail.spf is None:
         return b""
     said, found = results(authserv_id, facts, policy), facts.authentication
@@ -27,7 +29,7 @@ def results_fields(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy, *
         written = field(said)  # what is said of signatures is never said again
     else:
         written = field_again(said)
-    return received_spf_field(authserv_id, facts.mail) + written if received_spf else written
+    return written if received_spf is None else received_spf_field(received_spf, facts.mail) + written
 
 
 def results(authserv_id: str, facts: MessageFacts, policy: DmarcPolicy) -> AuthenticationResults:

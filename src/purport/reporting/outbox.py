@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from purport.authentication.dkim.signer import Signer, no_signer, signatures
 from purport.delivery.route import Routes
-from purport.mail.address import Mailbox
+from purport.mail.address import Mailbox, ReversePath
 from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.mail.header import read_header
 from purport.queue.schedule import Schedule
@@ -43,6 +43,21 @@ class Outbox:
         NotStored."""
         queue_id, now = self.new_id(), self.clock()
         octets = mail(document, sender=sender, recipients=recipients, message_id=f"{queue_id}@{self.hostname}", now=now)
+        # The same reverse-path, so that SPF speaks for the domain of From; SUBMITTER says the same by itself.
+        return await self.put(octets, queue_id, now, sender, sender, recipients, signed=signed)
+
+    async def put(
+        self,
+        octets: bytes,
+        queue_id: str,
+        now: float,
+        sender: Mailbox,
+        reverse_path: ReversePath,
+        recipients: Sequence[Mailbox],
+        *,
+        signed: bool = False,
+    ) -> QueuedMessage:
+        """Queue a mail that is written already; `sender` stands in its From. Raises Unsigned, NotStored."""
         signature = signatures(self.signer(), sender, octets, now)
         if signed and not signature:
             raise Unsigned(f"there is no DKIM key for {sender.domain}")
@@ -51,7 +66,7 @@ class Outbox:
         message = QueuedMessage(
             queue_id,
             now,
-            sender,  # so that SPF speaks for the domain of From; SUBMITTER says the same by itself
+            reverse_path,
             tagged(NO_PARAMETERS, read_header(octets)),  # a TLS report has TLS-Required: No
             signature,
             self.store.body(spool),

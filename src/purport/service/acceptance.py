@@ -19,7 +19,7 @@ from purport.mail.address import Mailbox
 from purport.mail.domain import normal_domain
 from purport.mail.envelope import Parameters
 from purport.mail.header import Header, read_header, without_fields
-from purport.mail.trace import count_received, protocol_word, received
+from purport.mail.trace import count_received, received
 from purport.mail.valid_since import FIELD as VALID_SINCE
 from purport.policy.facts import Client, MessageFacts
 from purport.policy.results import results
@@ -29,6 +29,7 @@ from purport.queue.store import Body, QueuedMessage, QueuedRecipient, Spool
 from purport.service.forwarding import (
     Division,
     PassedOn,
+    ended_at_list,
 )
 from purport.service.front import Front, House
 from purport.service.transaction import Transaction
@@ -69,6 +70,9 @@ class Acceptance:
         if front.policy.quarantines(facts):
             for recipient in kept:
                 recipient.next_hop = quarantined(recipient.next_hop)
+            for copy in [] if division is None else division.copies:  # a list may have readers here
+                for recipient in copy.recipients:
+                    recipient.next_hop = quarantined(recipient.next_hop)
         self._remove_forged(spool)
         parameters = tagged(transaction.mail.parameters, header)
         # Below our trace fields: they belong to the message.
@@ -81,13 +85,15 @@ class Acceptance:
         messages: list[QueuedMessage] = []
         if kept:
             forward_path = recipients[0].forward_path if len(recipients) == 1 else None
-            trace = self._guest_block() + fields + self._trace(transaction.queue_id, forward_path, parameters)
+            trace = self._guest_block() + fields + self._trace(transaction.queue_id, forward_path)
             messages.append(self._queued(transaction.queue_id, what, trace, kept))
         if division is not None:
             messages += self._copies(what, facts, division, plans, taken=bool(messages))
-            if division.expanded:
-                original = replace(messages[0], reverse_path=transaction.mail.reverse_path)
-                messages += self.house.expanded(original, division.expanded, transaction.arrived_at)
+            if division.expanded or division.listed:
+                asked = transaction.mail.reverse_path
+                original = replace(messages[0], reverse_path=asked, parameters=what.parameters)
+                arrived_at = transaction.arrived_at
+                messages += self.house.expanded(original, division.expanded, division.listed, arrived_at)
         return messages
 
     def _copies(
@@ -99,16 +105,16 @@ class Acceptance:
         for copy in division.copies:
             queue_id = self.house.ids.next() if taken else transaction.queue_id
             taken = True
-            repair = desk.repair_of(copy.forwarder, plans)
-            block = desk.block(copy.forwarder, queue_id, self.date, repair)
-            trace = block + what.fields + self._trace(queue_id, copy.forwarder, what.parameters)
+            repair = desk.repair_of(copy, plans)
+            block = desk.block(copy, queue_id, self.date, repair)
+            trace = block + what.fields + self._trace(queue_id, copy.forwarder)
             trace = self._seal(copy.forwarder, trace, facts) + trace
-            carried = replace(what, parameters=marked(what.parameters, copy.forwarder))
+            parameters = what.parameters if copy.owner is None else ended_at_list(what.parameters)
+            carried = replace(what, parameters=marked(parameters, copy.forwarder))
             message = self._queued(queue_id, carried, trace, copy.recipients)
-            message.reverse_path = desk.reverse_path(
-                copy.forwarder, transaction.mail.reverse_path, transaction.arrived_at, repair
-            )
-            planned = plans.get(normal_domain(copy.forwarder.domain))
+            asked = transaction.mail.reverse_path
+            message.reverse_path = desk.envelope(copy, asked, transaction.arrived_at, repair)
+            planned = None if copy.owner is not None else plans.get(normal_domain(copy.forwarder.domain))
             expected = "" if planned is None else planned.told
             transaction.passed_on.append(PassedOn(message, copy.forwarder, repair, expected))
             yield message
@@ -121,7 +127,7 @@ class Acceptance:
         message_id = f"{self.transaction.queue_id}@{front.profile.hostname}"
         return resent_block(front.guest, date=self.date, message_id=message_id)
 
-    def _trace(self, queue_id: str, forward_path: Mailbox | None, parameters: Parameters) -> bytes:
+    def _trace(self, queue_id: str, forward_path: Mailbox | None) -> bytes:
         """Our Received field, and below it what a submission lacked: it belongs to the message."""
         front, client = self.front, self.client
         trace = received(
@@ -129,13 +135,7 @@ class Acceptance:
             client_name=client.name,
             client_address=client.address,
             hostname=front.profile.hostname,
-            protocol=protocol_word(
-                extended=client.extended,
-                secure=bool(client.tls),
-                authenticated=client.login is not None,
-                international=is_international(parameters),
-                lmtp=front.profile.service == "lmtp",
-            ),
+            protocol=self.transaction.protocol(client),
             queue_id=queue_id,
             forward_path=forward_path,
             date=self.date,
@@ -167,7 +167,9 @@ class Acceptance:
         front, came = self.front, self.transaction.reader.header
         if front.profile.service == "lmtp" or came is None:
             return
-        forged = removed(came, front.policy.receiver)
+        policy = front.policy
+        ours = front.judged or self.client.address in policy.trusted_hops.networks
+        forged = removed(came, policy.forged_ids(ours=ours))
         if forged:
             head = spool.head(came.length)
             spool.replace_head(len(head), without_fields(head, came, forged))
@@ -178,7 +180,11 @@ class Acceptance:
         author = signed_author(login, header) if signer and login is not None else None
         if author is None:
             return b""
-        return signer.fields(author, header, self.transaction.hashes, self.transaction.arrived_at)
+        transaction = self.transaction
+        made = signer.fields(author, header, transaction.hashes, transaction.arrived_at)
+        if made:
+            transaction.signed = tuple(map(str, signer.keys_for(author)))
+        return made
 
     def _seal(self, forwarder: Mailbox, trace: bytes, facts: MessageFacts) -> bytes:
         """Our ARC set on a copy that goes on (RFC 8617), made when nothing in it changes any more."""
@@ -186,7 +192,7 @@ class Acceptance:
         keys = front.sealer.keys_for(forwarder) if front.sealer else []
         if not keys or came is None:
             return b""
-        said = results(front.policy.receiver, facts, front.policy.dmarc)
+        said = results(front.policy.authserv_id, facts, front.policy.dmarc)
         header = came.below(read_header(trace).fields)  # of what was forged in it nothing is signed
         transaction = self.transaction
         utf8 = is_international(transaction.mail.parameters)

@@ -22,7 +22,7 @@ from purport.forwarding.resent import forwarders_in, resent_block
 from purport.forwarding.srs import CannotRewrite, NotOurs, Srs, is_srs
 from purport.mail.address import NULL, Mailbox, ReversePath, normal_mailbox
 from purport.mail.domain import normal_domain
-from purport.mail.envelope import Parameters
+from purport.mail.envelope import NO_PARAMETERS, Parameters
 from purport.mail.header import Header
 from purport.mail.reply import NO_SUCH_MAILBOX, Reply, reply
 from purport.mail.trace import delivered_to
@@ -32,10 +32,13 @@ from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submitter import Verdict
 from purport.queue.store import QueuedMessage, QueuedRecipient
 from purport.service.lookup_command import CannotAsk, LookupCommand
-from purport.smtp.extensions.dsn import NOTIFY, Notify, encode_notify
+from purport.smtp.extensions.deliverby import BY
+from purport.smtp.extensions.dsn import ENVID, NOTIFY, RET, Notify, encode_notify
 from purport.smtp.extensions.rrvs import KEYWORD as RRVS
 
 FORWARDED: Final = 5000  # addresses that the recipients of one transaction may become in all: rows of one step
+# What a sender asked for of a message that has arrived when the list has it (RFC 3461 section 5.2.7.1).
+ENDS_AT_LISTS: Final = (ENVID.keyword, RET.keyword, BY.keyword)
 NOT_A_REPORT: Final = reply(550, "5.7.1", "This address takes delivery reports alone")
 NOT_SET_UP: Final = reply(451, "4.3.5", "Forwarding of this mailbox is not set up correctly")
 NOT_KNOWN: Final = reply(451, "4.3.0", "Forwarding of this mailbox cannot be looked up")
@@ -54,9 +57,12 @@ class Named:
 @final
 @dataclass(slots=True)
 class Copy:
-    """What goes on for one mailbox: the message that is made of it has its own envelope."""
+    """What goes on for one mailbox, or to those who read a list (`owner`): the message that is made of it has its own
+    envelope. `leaves`: somebody outside gets it."""
 
     forwarder: Mailbox
+    owner: Mailbox | None = None
+    leaves: bool = False
     recipients: list[QueuedRecipient] = field(default_factory=list)
 
 
@@ -67,7 +73,7 @@ class PassedOn:
 
     message: QueuedMessage
     forwarder: Mailbox
-    repair: Repair
+    repair: Repair | Literal["list"]
     expected: str = ""
 
 
@@ -80,12 +86,24 @@ class Division:
     kept: list[QueuedRecipient]
     copies: list[Copy]
     expanded: list[QueuedRecipient]
+    listed: list[QueuedRecipient]  # lists, which the message has arrived at
     looping: list[Mailbox]  # mailboxes that the message was forwarded for before; their recipients fail
 
     @property
     def reaches(self) -> bool:
         """Whether anybody gets it."""
-        return bool(self.copies) or any(not one.next_hop.startswith(FAIL) for one in self.kept)
+        everybody = [*self.kept, *(recipient for copy in self.copies for recipient in copy.recipients)]
+        return any(not one.next_hop.startswith(FAIL) for one in everybody)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether anything of it goes to the outside."""
+        return any(copy.leaves for copy in self.copies)
+
+    @property
+    def repaired(self) -> list[Copy]:
+        """The copies that have a repair to be chosen: a list has none but its own."""
+        return [copy for copy in self.copies if copy.owner is None]
 
 
 @final
@@ -142,7 +160,16 @@ class ForwardDesk:
 
     def reaches(self, expansion: Expansion) -> bool:
         """Whether anybody would get the mail."""
-        return bool(expansion.forwards) or any(map(self.exists, expansion.mailboxes))
+        return expansion.reaches(self.ours, self.exists)
+
+    def readers(self, mailbox: Mailbox) -> tuple[Mailbox, ...]:
+        """Who gets a report of ours to a mailbox: itself, or whom its mail goes on to, as far as that is known without
+        asking a program; of a list its owner, not who reads it."""
+        try:
+            found = self.begin(self.forwards.owner(mailbox) or mailbox)
+        except CannotExpand:
+            return (mailbox,)
+        return found.addresses if isinstance(found, Expansion) else (mailbox,)
 
     def divide(
         self,
@@ -164,8 +191,12 @@ class ForwardDesk:
                 division.expand(recipient, found.expansion)
         return division.finished()
 
-    def repair_of(self, forwarder: Mailbox, plans: Mapping[str, Plan]) -> Repair:
-        """How a copy is repaired: as the settings say, or as is planned for the domain of who forwards it."""
+    def repair_of(self, copy: Copy, plans: Mapping[str, Plan]) -> Repair | Literal["list"]:
+        """How a copy is repaired: as the settings say, or as is planned for the domain of who forwards it; what a list
+        sends is its owner's."""
+        if copy.owner is not None:
+            return "list"
+        forwarder = copy.forwarder
         return plans[normal_domain(forwarder.domain)].chosen if self.repair == "least" else self.repair
 
     def plans(
@@ -206,11 +237,21 @@ class ForwardDesk:
     def _is_ours(self, mailbox: Mailbox) -> bool:
         return normal_domain(mailbox.domain) in self.ours
 
-    def block(self, forwarder: Mailbox, queue_id: str, date: str, repair: Repair) -> bytes:
-        """What stands on top of a copy: who answers for it, or else the mark by which it is known again."""
-        if repair in ("resent", "both"):
-            return resent_block(forwarder, date=date, message_id=f"{queue_id}@{self.hostname}")
-        return delivered_to(forwarder)
+    def block(self, copy: Copy, queue_id: str, date: str, repair: Repair | Literal["list"]) -> bytes:
+        """What stands on top of a copy: who answers for it, or else the mark by which it is known again. RFC 4406
+        section 7.3 prefers Resent-From for lists too; a Sender that the author has stays the only one then."""
+        if repair in ("resent", "both", "list"):
+            who = copy.owner or copy.forwarder
+            return resent_block(who, date=date, message_id=f"{queue_id}@{self.hostname}")
+        return delivered_to(copy.forwarder)
+
+    def envelope(
+        self, copy: Copy, reverse_path: ReversePath, now: float, repair: Repair | Literal["list"]
+    ) -> ReversePath:
+        """The reverse-path of a copy: of a list its owner (RFC 5321 section 3.9.2)."""
+        if repair == "list":
+            return copy.owner or reverse_path
+        return self.reverse_path(copy.forwarder, reverse_path, now, repair)
 
     def reverse_path(self, forwarder: Mailbox, reverse_path: ReversePath, now: float, repair: Repair) -> ReversePath:
         """The reverse-path of a copy: as it was, or an address of ours that leads back to it. One of our own domains
@@ -280,7 +321,7 @@ def _advanced(
 class _Division:
     """A division while it is made."""
 
-    __slots__ = ("_before", "_copies", "_desk", "_expanded", "_kept", "_looping", "_next_hop", "_seen")
+    __slots__ = ("_before", "_copies", "_desk", "_expanded", "_kept", "_listed", "_looping", "_next_hop", "_seen")
 
     def __init__(self, desk: ForwardDesk, next_hop: Callable[[str], str], header: Header) -> None:
         self._desk = desk
@@ -290,6 +331,7 @@ class _Division:
         self._kept: list[QueuedRecipient] = []
         self._copies: dict[Mailbox, Copy] = {}
         self._expanded: list[QueuedRecipient] = []
+        self._listed: list[QueuedRecipient] = []
         self._seen: set[tuple[Mailbox | None, Mailbox]] = set()  # forwarder and address
 
     def keep(self, forward_path: Mailbox, next_hop: str, parameters: Parameters) -> None:
@@ -300,31 +342,49 @@ class _Division:
     def expand(self, recipient: QueuedRecipient, expansion: Expansion) -> None:
         """A recipient whose mail goes on."""
         desk = self._desk
-        several = expansion.count > 1
+        several = expansion.places > 1
         parameters = carried_on(recipient.parameters, several=several)
         if several:
             self._expanded.append(recipient)
+        elif not expansion.mailboxes and self._takes(expansion.forwards[0].owner):
+            self._listed.append(recipient)
         for mailbox in expansion.mailboxes:
-            next_hop = self._next_hop(mailbox.domain) if desk.exists(mailbox) else failing(NO_SUCH_MAILBOX)
-            self.keep(mailbox, next_hop, parameters)
+            self.keep(mailbox, self._route(mailbox, ours=True), parameters)
         for forward in expansion.forwards:
             forwarder = forward.forwarder
-            if normal_mailbox(forwarder) in self._before:
+            owner = forward.owner
+            if normal_mailbox(owner or forwarder) in self._before:
                 self._looping.append(forwarder)
                 self.keep(recipient.forward_path, failing(loop_reply(forwarder)), recipient.parameters)
                 continue
-            copy = self._copies.setdefault(normal_mailbox(forwarder), Copy(forwarder))
+            copy = self._copies.setdefault(normal_mailbox(forwarder), Copy(forwarder, owner))
+            carried = NO_PARAMETERS if owner is not None else parameters  # RFC 3461 section 5.2.7.1 (b)
             for forward_path in forward.forward_paths:
-                if self._is_new(normal_mailbox(forwarder), forward_path):
-                    next_hop = self._next_hop(forward_path.domain)
+                ours = normal_domain(forward_path.domain) in desk.ours
+                if self._is_new(None if ours else normal_mailbox(forwarder), forward_path):
+                    next_hop = self._route(forward_path, ours=ours)
                     number = len(copy.recipients)
-                    copy.recipients.append(QueuedRecipient(number, forward_path, next_hop, parameters))
+                    copy.recipients.append(QueuedRecipient(number, forward_path, next_hop, carried))
+                    copy.leaves = copy.leaves or not ours
 
     def finished(self) -> Division:
         """All of it."""
         return Division(
-            self._kept, [copy for copy in self._copies.values() if copy.recipients], self._expanded, self._looping
+            self._kept,
+            [copy for copy in self._copies.values() if copy.recipients],
+            self._expanded,
+            self._listed,
+            self._looping,
         )
+
+    def _takes(self, owner: Mailbox | None) -> bool:
+        """Whether there is a list, and the message has not been there."""
+        return owner is not None and normal_mailbox(owner) not in self._before
+
+    def _route(self, forward_path: Mailbox, *, ours: bool) -> str:
+        if ours and not self._desk.exists(forward_path):
+            return failing(NO_SUCH_MAILBOX)
+        return self._next_hop(forward_path.domain)
 
     def _is_new(self, forwarder: Mailbox | None, forward_path: Mailbox) -> bool:
         ours = normal_domain(forward_path.domain) in self._desk.ours
@@ -349,6 +409,12 @@ def carried_on(parameters: Parameters, *, several: bool) -> Parameters:
             for name, value in items
         ]
     return Parameters(tuple(items))
+
+
+def ended_at_list(parameters: Parameters) -> Parameters:
+    """The MAIL parameters of what a list sends: nothing that is about the message which it got (RFC 3461 section
+    5.2.7.1 (b))."""
+    return Parameters(tuple([(name, value) for name, value in parameters if name not in ENDS_AT_LISTS]))
 
 
 async def found_or_refused(pending: Pending) -> tuple[Expansion | None, Reply | None, str]:

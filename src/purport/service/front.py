@@ -21,6 +21,7 @@ from purport.policy.priority import PriorityPolicy
 from purport.policy.queue_start import Grant
 from purport.queue.queue_id import QueueIds
 from purport.queue.store import QueuedMessage, QueuedRecipient, QueueStore
+from purport.reporting.dmarc.failure import Failure
 from purport.reporting.dmarc.row import DmarcRow
 from purport.service.forwarding import (
     ForwardDesk,
@@ -87,8 +88,12 @@ class House:
     submit: Callable[[QueuedMessage], None]  # hands a stored message to delivery
     hasten: Callable[[Container[str]], Awaitable[int]]  # tries what waits for some domains; how many messages that are
     throttle: Throttle
-    expanded: Callable[[QueuedMessage, Sequence[QueuedRecipient], float], list[QueuedMessage]]
+    # The reports that recipients became several, and that others were lists.
+    expanded: Callable[
+        [QueuedMessage, Sequence[QueuedRecipient], Sequence[QueuedRecipient], float], list[QueuedMessage]
+    ]
     look: Callable[[QueuedMessage], None]  # tells delivery that a message was stored which is due later
     clock: Callable[[], float]
     report_dmarc: Callable[[DmarcRow], None]  # counts a message for the report to its author's domain
     visits: Visits
+    report_failure: Callable[[Failure], None] | None = None  # tells the author's domain about one message

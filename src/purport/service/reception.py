@@ -31,6 +31,7 @@ from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submission import missing_fields
 from purport.policy.submitter import Verdict
 from purport.queue.store import NotStored, QueuedRecipient, Spool
+from purport.reporting.dmarc.failure import Delivery, failure_of
 from purport.reporting.dmarc.row import row_of_message
 from purport.service.acceptance import Acceptance
 from purport.service.forwarding import (
@@ -111,7 +112,7 @@ class Reception:
         house, front = self._house, self._front
         now = house.clock()
         submitter = None
-        transaction = Transaction(house.ids.next(), now, mail, front.recorded)
+        transaction = Transaction(house.ids.next(), now, mail, front.recorded, lmtp=front.profile.service == "lmtp")
         if mail.parameters.items:
             unheld = self._hold_refusal(mail, now)
             if unheld is not None:
@@ -395,25 +396,25 @@ class Reception:
         transaction.rules += decision.rules
         if decision.reply is not None:
             if not decision.reply.transient:  # else it comes again, and is counted then
-                self._count(facts)
+                self._count(transaction, facts, "reject")
             return self._refuse(transaction, "END-OF-MESSAGE", decision.action, decision.rule, decision.reply)
         division = None
         desk = self._front.forwarding
         if transaction.forwarded and desk is not None:
             division = desk.divide(transaction.recipients, transaction.named, self._front.next_hop, header)
             verdicts = [goes_round(division.looping, others=division.reaches)]
-            if division.copies:
+            if division.leaves:
                 verdicts.append(may_forward(desk.dmarc_fail, facts))
             for rule, refusal in verdicts:
                 transaction.rules += (rule,)
                 if refusal is not None:
-                    self._count(facts)
+                    self._count(transaction, facts, "reject")
                     return self._refuse(transaction, "END-OF-MESSAGE", "reject", rule.name, refusal)
-            if desk.repair == "least" and division.copies:
+            if desk.repair == "least" and division.repaired:
                 found = facts.authentication
                 plans = desk.plans(
                     self._house.checker,
-                    division.copies,
+                    division.repaired,
                     header,
                     () if found is None else found.dkim,
                     transaction.mail.reverse_path,
@@ -450,7 +451,7 @@ class Reception:
             if error is None:
                 self.stored += 1
                 chronicle.stored(transaction, self._talk.client)
-                self._count(facts)
+                self._count(transaction, facts, "spam" if self._front.policy.quarantines(facts) else "delivered")
                 for message in messages:
                     if message.release_at:
                         house.holding.add(message.release_at, message.reverse_path)
@@ -467,11 +468,24 @@ class Reception:
             house.store.accept_all(messages, stored)
         return None
 
-    def _count(self, facts: MessageFacts) -> None:
-        """Count what DMARC found, for the owner of the domain."""
-        row = row_of_message(self._front.policy.dmarc, facts)
+    def _count(self, transaction: Transaction, facts: MessageFacts, delivery: Delivery) -> None:
+        """Count what DMARC found, for the owner of the domain; and tell of it at once, where that is asked for."""
+        policy, house = self._front.policy, self._house
+        row = row_of_message(policy.dmarc, facts)
         if row is not None:
-            self._house.report_dmarc(row)
+            house.report_dmarc(row)
+        if house.report_failure is None or transaction.header is None:
+            return
+        failure = failure_of(
+            facts,
+            transaction.header,
+            queue_id=transaction.queue_id,
+            arrived_at=transaction.arrived_at,
+            delivery=delivery,
+            authserv_id=policy.authserv_id,
+        )
+        if failure is not None:
+            house.report_failure(failure)
 
     # The end of a transaction
 

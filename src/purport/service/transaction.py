@@ -27,6 +27,7 @@ from purport.queue.store import NotStored, QueuedRecipient, Spool
 from purport.service.forwarding import Named, PassedOn
 from purport.smtp.event import Mail
 from purport.smtp.extensions.futurerelease import encode_moment
+from purport.smtp.extensions.smtputf8 import is_international
 
 WORDS: Final[dict[str, Literal["accept", "reject", "defer"]]] = {
     "accept": "accept",
@@ -48,6 +49,7 @@ class Transaction:
         "forwarded",
         "hashes",
         "header",
+        "lmtp",
         "mail",
         "message",
         "named",
@@ -60,13 +62,17 @@ class Transaction:
         "refused",
         "release_at",
         "rules",
+        "signed",
         "size",
         "spool",
         "wrong",
     )
 
-    def __init__(self, queue_id: str, arrived_at: float, mail: Mail, policy: RecordedPolicy) -> None:
+    def __init__(
+        self, queue_id: str, arrived_at: float, mail: Mail, policy: RecordedPolicy, *, lmtp: bool = False
+    ) -> None:
         self.queue_id = queue_id
+        self.lmtp = lmtp  # what is spoken, instead of SMTP
         self.policy = policy  # in force when it began
         self.arrived_at = arrived_at  # seconds since 1970
         self.mail = mail
@@ -83,12 +89,23 @@ class Transaction:
         self.spool: Spool | None = None  # from DATA on, until the message has a body
         self.reader = MessageReader()  # of what goes into it
         self.added = b""  # fields that a submission lacked
+        self.signed: tuple[str, ...] = ()  # our keys that signed it: `example.com/s1`
         self.hashes: BodyHashes = {}  # of its body, in the forms that signatures need
         self.size = 0  # octets of the message
         self.header: Header | None = None
         self.message: MessageFacts | None = None
         self.fault: Reply | None = None  # what kept the mail data from being stored
         self.wrong = ""  # the rule that such a fault broke
+
+    def protocol(self, client: Client) -> str:
+        """How it came (RFC 3848), for the Received field and the log."""
+        return protocol_word(
+            extended=client.extended,
+            secure=bool(client.tls),
+            authenticated=client.login is not None,
+            international=is_international(self.mail.parameters),
+            lmtp=self.lmtp,
+        )
 
     def refuse_recipient(self, forward_path: Mailbox, decision: Decision) -> None:
         """A RCPT that was refused."""
@@ -124,7 +141,7 @@ class Chronicle:
             reverse_path=transaction.mail.reverse_path,
             size=transaction.size,
             recipients=len(transaction.recipients),
-            protocol=_protocol(client),
+            protocol=transaction.protocol(client),
             hello_domain=client.hello_domain,
             notes=_notes(transaction),
             login="" if client.login is None else login_text(client.login.mechanism, client.login.name),
@@ -164,7 +181,7 @@ class Chronicle:
             client=client_text(client.name, client.address),
             reverse_path=transaction.mail.reverse_path,
             forward_path=recipients[0].forward_path if recipients else None,
-            protocol=_protocol(client),
+            protocol=transaction.protocol(client),
             hello_domain=client.hello_domain,
         )
         self._responsible(transaction, client, action, rule)
@@ -179,7 +196,7 @@ class Chronicle:
             client=client_text(client.name, client.address),
             reverse_path=transaction.mail.reverse_path,
             forward_path=forward_path,
-            protocol=_protocol(client),
+            protocol=transaction.protocol(client),
             hello_domain=client.hello_domain,
         )
 
@@ -248,6 +265,7 @@ class Chronicle:
             message=transaction.message,
             fault=transaction.wrong,
             forwards=tuple([_forward(copy) for copy in transaction.passed_on]),
+            signed=transaction.signed,
         )
         self._ledger.append(encode(made))
 
@@ -280,8 +298,6 @@ def _notes(transaction: Transaction) -> str:
         notes = f", priority={transaction.priority}{changed}"
     if transaction.release_at:
         notes += f", release={encode_moment(transaction.release_at).decode('ascii')}"
+    if transaction.signed:
+        notes += "".join([f", signed={escaped(key)}" for key in transaction.signed])
     return notes
-
-
-def _protocol(client: Client) -> str:
-    return protocol_word(extended=client.extended, secure=bool(client.tls))

@@ -31,6 +31,7 @@ RSA_LEAST: Final = 1024  # bits; a verifier must not take less (RFC 8301 section
 RSA_MOST: Final = 4096  # bits; a verifier must take these, and the time that a check takes grows with their square
 EXPONENT_BITS: Final = 33  # of the public exponent: a long one makes a check as slow as signing is
 ED25519_OCTETS: Final = 32  # RFC 8463 section 4: the key alone, without ASN.1
+REVOKED: Final = "the key is revoked"
 PADDING: Final = PKCS1v15()
 SHA256_HASH: Final = SHA256()
 DIGEST: Final = Prehashed(SHA256_HASH)
@@ -99,7 +100,7 @@ def _read_key(record: str) -> PublicKey:
     if "p" not in tags:
         raise KeyProblem("permerror", "the key record holds no key (p=)")
     if not tags["p"]:
-        raise KeyProblem("permerror", "the key is revoked")
+        raise KeyProblem("permerror", REVOKED)
     flags = words(tags.get("t", ""))
     key, bits = _key(kind, tags["p"])
     return PublicKey(kind, bits, key, "y" in flags, "s" in flags)

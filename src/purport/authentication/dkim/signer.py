@@ -33,6 +33,9 @@ class DomainKey:
     key: SigningKey
     identity: str = ""  # i=
 
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.selector}"
+
 
 @dataclass(frozen=True)
 class SigningTable:

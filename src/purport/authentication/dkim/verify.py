@@ -19,6 +19,7 @@ from purport.authentication.dkim.signature import Signature
 from purport.dns.lookup import Answer, Evaluation, Question
 from purport.mail.header import Header
 
+BODY_CHANGED: Final = "the body was changed"
 # What may stand in a header once (RFC 5322 section 3.6, RFC 2045 section 3): of two, a reader shows any.
 ONE: Final = (
     ("from", "From"),
@@ -122,7 +123,7 @@ def _holds(signature: Signature, keys: list[PublicKey], fields: SignedFields, ha
     if body is None:
         raise Refused("policy", "its header is too long to be checked")
     if body.digest != signature.body_hash:
-        raise Refused("fail", "the body was changed")
+        raise Refused("fail", BODY_CHANGED)
     length = signature.form.length
     if length is not None and length > body.octets:
         raise Refused("fail", "the body is shorter than what was signed (l=)")

@@ -7,6 +7,7 @@ From: alice@example.com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +17,8 @@ from purport.mail.fields import single_mailbox
 from purport.mail.header import Field, Header, read_header
 
 TRACE: Final = ("received", "return-path")
-OF_INTEREST: Final = frozenset(("resent-sender", "resent-from", "sender", "from", *TRACE))
+BEFORE_FROM: Final = ("resent-sender", "resent-from", "sender")
+OF_INTEREST: Final = frozenset((*BEFORE_FROM, "from", *TRACE))
 
 
 class PurportedResponsibleAddress(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ def purported_responsible_address(message: bytes | Header) -> PurportedResponsib
 
 def _select(header: Header) -> tuple[str, Field | None, str]:
     """The steps taken, and the field that names the PRA, or why none does."""
+    if header.by_name.keys().isdisjoint(BEFORE_FROM):  # steps 1 to 3 find nothing, as in most messages
+        return _author([field for field in header.by_name.get("from", ()) if not field.empty])
     fields = [field for field in header if field.name in OF_INTEREST and not field.empty]
     names = [field.name for field in fields]
 
@@ -74,7 +78,11 @@ def _select(header: Header) -> tuple[str, Field | None, str]:
             return "1->2->3", None, "there are several Sender fields"
         return "1->2->3", fields[names.index("sender")], ""
 
+    return _author([field for field in fields if field.name == "from"])
+
+
+def _author(fields: Sequence[Field]) -> tuple[str, Field | None, str]:
     # 4. The only From.
-    if names.count("from") == 1:
-        return "1->2->3->4", fields[names.index("from")], ""
-    return "1->2->3->4", None, "there are several From fields" if "from" in names else "there is no From field"
+    if len(fields) == 1:
+        return "1->2->3->4", fields[0], ""
+    return "1->2->3->4", None, "there are several From fields" if fields else "there is no From field"

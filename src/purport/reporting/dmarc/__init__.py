@@ -1,1 +1,2 @@
-"""DMARC aggregate reports (RFC 9990): what owners of domains hear of the mail that names them as authors."""
+"""What owners of domains hear of the mail that names them as authors (DMARC): aggregate reports once a day (RFC 9990),
+and failure reports at once (RFC 9991)."""
