@@ -310,3 +310,23 @@ async def test_an_aggregate_report_arrives_in_a_maildir_and_can_be_read(tmp_path
         ("other.example", "unwanted"),
     ]
     assert server.messages == []
+
+
+@on_loop
+async def test_a_fault_of_ours_in_a_round_is_told_and_neither_ends_the_rounds_nor_the_stop_of_the_server(
+    tmp_path: Path,
+) -> None:
+    async with (
+        ScriptedServer() as server,
+        House(tmp_path, server) as house,
+        Round(tmp_path, house, StaticResolver({})) as current,
+    ):
+        current.tally.add(failed())
+        house.now = NEXT_DAY
+        del current.chance
+        current.sender.start()
+        async with asyncio.timeout(10):
+            while not current.faults:
+                await asyncio.sleep(0)
+        await current.sender.stop()
+        assert "chance" in str(current.faults[0])

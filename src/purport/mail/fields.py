@@ -14,8 +14,8 @@ from typing import Final
 from purport.mail.address import ATEXT, LOCAL_PART_OCTETS, Mailbox
 from purport.mail.domain import DOMAIN_OCTETS, NAME, a_label_form
 
-ADDRESSES: Final = 100  # of one field; each may cost what it takes to make a domain of U-labels even
-PIECES: Final = 4096  # of one field, or of a comment in it: a hundred addresses with names have a third of that
+ADDRESSES: Final = 200  # of one field; each may cost what it takes to make a domain of U-labels even
+PIECES: Final = 4096  # of one field, or of a comment in it: two hundred addresses with names have half of that
 VALUE_LIMIT: Final = 16384  # characters of one field that are looked at; an address needs some hundreds
 
 ADDRESS: Final = rf"({ATEXT}+(?:\.{ATEXT}+)*)@({NAME.pattern})"

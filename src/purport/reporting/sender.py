@@ -89,6 +89,9 @@ class ReportSender:
             except sqlite3.Error as error:
                 self._warn(f"reports are not sent: {error}")
                 due_at = None
+            except Exception as error:  # noqa: BLE001  # a fault of ours must not end the rounds
+                self._failure(error)
+                due_at = None
             pause = LONGEST_SLEEP if due_at is None else due_at - self._clock()
             await asyncio.sleep(min(max(pause, SHORTEST_SLEEP), LONGEST_SLEEP))
 

@@ -79,6 +79,14 @@ def test_s5_the_name_of_the_field_in_every_form(name: str) -> None:
     assert taken("mx.example; spf=pass", name)
 
 
+@pytest.mark.parametrize(
+    "name", ["\0Authentication-Results", "\ufeffAuthentication-Results", "authentication-results\xa0"]
+)
+def test_s5_a_line_that_is_no_field_and_that_some_readers_take_for_one_goes(name: str) -> None:
+    assert taken("mx.example; spf=pass", name)
+    assert taken("other.example; spf=pass", name)
+
+
 @pytest.mark.parametrize("name", ["ARC-Authentication-Results", "Received-SPF", "X-Authentication-Results"])
 def test_other_fields_are_not_touched(name: str) -> None:
     assert not taken("mx.example; spf=pass", name)

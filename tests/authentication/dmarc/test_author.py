@@ -56,6 +56,9 @@ def test_a6_several_from_fields_are_no_author() -> None:
         (b"From\x00: ceo@bank.example",),
         (b"Subject: x", b"From: a@evil.example", b"From : ceo@bank.example"),
         (b"Subject: x", b"\x0bFrom: ceo@bank.example", b"From: a@evil.example"),
+        (b"From\xa0: ceo@bank.example", b"From: a@evil.example"),
+        (b"\xef\xbb\xbfFrom: ceo@bank.example", b"From: a@evil.example"),
+        (b"From: a@evil.example", b"\xe2\x80\x8bFrom\xc2\xad: ceo@bank.example"),
     ],
 )
 def test_a7_white_space_around_the_name_is_no_author(lines: tuple[bytes, ...]) -> None:
@@ -118,4 +121,4 @@ def test_no_octets_make_it_raise(octets: bytes) -> None:
 def test_more_addresses_than_anybody_writes_are_not_read() -> None:
     """Each costs as much as a domain of U-labels takes to be made even, and a field holds thousands."""
     found = author_of(read_header(f"From: {'a@é.é,' * 500}\r\n\r\n".encode()))
-    assert (found.kind, found.problem) == ("broken", "From: there are more than 100 addresses in it")
+    assert (found.kind, found.problem) == ("broken", "From: there are more than 200 addresses in it")

@@ -23,6 +23,8 @@ NAME: Final = "authentication-results"
 FIELDS: Final = 50  # of a message; one that passed some lists has ten
 WORDS: Final = 10  # before the first `=` of a field that cannot be parsed
 BEGINNING: Final = 1024  # characters before it
+# As for From (`dmarc/author.py`).
+LIKE: Final = re.compile(rb"[\x00-\x20\x7f-\xff]*authentication-results[\x00-\x20\x7f-\xff]*:", re.IGNORECASE)
 # Readers that decode encoded-words before they parse find any name at all in one.
 ENCODED_WORD: Final = "=?"
 CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\\]")
@@ -32,17 +34,20 @@ DOTS: Final = str.maketrans("\u3002\uff0e\uff61", "...")
 
 
 def removed(header: Header, authserv_ids: str | Collection[str]) -> list[Field]:
-    """The fields to take out of a message that does not come from a host of ours, from top to bottom. `authserv_ids`:
-    our own, or it and those of our other hosts.
+    """The fields to take out of a message that does not come from a host of ours, from top to bottom, and behind them
+    the lines that are no field but that a lenient reader takes for one, whoever is named in them. `authserv_ids`: our
+    own, or it and those of our other hosts.
 
     It sees what the header holds: of one that is not `complete` nobody can say that it is clean.
     """
-    fields = header.by_name.get(NAME)
-    if fields is None:
-        return []
+    fields = header.by_name.get(NAME, ())
+    lines = [field for field in header.by_name.get("", ()) if LIKE.match(field.raw) is not None]
+    if not fields:
+        return lines
     ids = (authserv_ids,) if isinstance(authserv_ids, str) else authserv_ids
     ours = frozenset(_spelling(authserv_id) for authserv_id in ids)
-    return [field for number, field in enumerate(fields) if number >= FIELDS or _goes(field.text, ours)]
+    gone = [field for number, field in enumerate(fields) if number >= FIELDS or _goes(field.text, ours)]
+    return gone + lines
 
 
 def _goes(value: str, ours: frozenset[str]) -> bool:

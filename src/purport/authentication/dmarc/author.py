@@ -23,8 +23,9 @@ from purport.mail.header import Header
 MOST_AUTHORS: Final = 4
 MOST_KEPT: Final = 1024  # values of From fields kept read, each of a field of the length below at most
 KEPT_LENGTH: Final = 256
-# A line that a lenient reader takes for a From field: with octets around the name that have no place there.
-LIKE_FROM: Final = re.compile(rb"[\x00-\x20\x7f]*from[\x00-\x20\x7f]*:", re.IGNORECASE)
+# A line that a lenient reader takes for a From field: with octets around the name that have no place there. Those
+# beyond ASCII are a byte order mark or spaces to some.
+LIKE_FROM: Final = re.compile(rb"[\x00-\x20\x7f-\xff]*from[\x00-\x20\x7f-\xff]*:", re.IGNORECASE)
 # What mail programs show in the place of a From field that is not there.
 SHOWN_INSTEAD: Final = ("sender", "resent-from", "resent-sender")
 
