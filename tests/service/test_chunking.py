@@ -258,11 +258,10 @@ def test_a_binary_message_passes_two_servers_and_arrives_to_the_octet(server: Pu
     assert found.endswith(message)
 
 
-@pytest.mark.parametrize("line_end", [b"\r", b"\n"])
-def test_a_binary_message_has_a_header_of_lines(server: PurportServer, line_end: bytes) -> None:
+def test_a_binary_message_has_a_header_of_lines(server: PurportServer) -> None:
     """Where some readers see the end of a line and others do not, one field is forged inside of another."""
     forged = b"Authentication-Results: mx.company.com.example; dmarc=pass header.from=bank.example"
-    header = b"From: alice@example.com\r\nSubject: bare" + line_end + forged + b"\r\n\r\n"
+    header = b"From: alice@example.com\r\nSubject: bare\r" + forged + b"\r\n\r\n"
     with Client(server) as client:
         client.begin(MAIL + b" BODY=BINARYMIME")
         refused = "550 5.6.0 Message contains a bare CR or LF; lines end with <CR><LF>"

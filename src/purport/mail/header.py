@@ -100,11 +100,10 @@ class Header:
 
     @property
     def framed(self) -> bool:
-        """Whether its lines end with CRLF, all of them, and there is no other CR or LF: nobody reads other lines in
-        it. The body of a message may be binary, its header never is (RFC 3030 section 3)."""
+        """Whether no CR stands in it but before LF: some readers end a line at any CR, and we end it at LF. The body of
+        a message may be binary, its header never is (RFC 3030 section 3)."""
         octets = b"".join([field.raw for field in self.fields])
-        ends = octets.count(b"\r\n")
-        return octets.count(b"\r") == ends and octets.count(b"\n") == ends
+        return octets.count(b"\r") == octets.count(b"\r\n")
 
     def below(self, fields: list[Field]) -> Header:
         """The header with these fields on top of it."""
