@@ -20,7 +20,7 @@ from purport.reporting.outbox import Outbox
 from support.delivery_house import HOSTNAME, House
 from support.dkim_suites import check
 from support.dmarc_failures import failed
-from support.reporting import KEYS, NOON, SIGNER, SUBMITTER
+from support.reporting import KEYS, NOON, ORGANIZATION, SIGNER
 from support.scripted_server import ScriptedServer, on_loop
 
 COLLECTOR = "ruf=mailto:fail@collector.example"
@@ -48,7 +48,7 @@ class Failures:
             lambda: SIGNER,
         )
         self.reports = FailureReports(
-            SUBMITTER,
+            ORGANIZATION,
             outbox,
             StaticResolver(zone),
             b"secret",
