@@ -282,7 +282,8 @@ def test_a_binary_message_that_cannot_be_converted_is_returned(tmp_path: Path) -
     try:
         with purport_server(tmp_path, settings) as first, Client(first) as client:
             client.begin(MAIL + b" BODY=BINARYMIME")
-            assert client.bdat(ANY.replace(b"%s", b"any\rthing"), last=True).startswith("250 2.0.0 Ok: queued as ")
+            no_boundary = ANY.replace(b"Content-Transfer-Encoding: binary", b"Content-Type: multipart/mixed")
+            assert client.bdat(no_boundary, last=True).startswith("250 2.0.0 Ok: queued as ")
             wait_for(lambda: arrived(first, b"delivery-status"), what="the report")
             (report,) = arrived(first, b"delivery-status")
             assert b"Status: 5.6.3" in report
