@@ -39,6 +39,9 @@ class TrustedHops:
         return not self.names or any(by == name or (name[:1] == "." and by.endswith(name)) for name in self.names)
 
 
+NO_HOPS: Final = TrustedHops(())
+
+
 @dataclass(frozen=True, slots=True)
 class TrueClient:
     """Who gave the message to the outermost trusted hop.

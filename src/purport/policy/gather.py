@@ -17,7 +17,7 @@ from purport.authentication.message import authenticate, authenticated_before
 from purport.authentication.sender_id.pra import PurportedResponsibleAddress
 from purport.authentication.spf.checker import Checker
 from purport.authentication.spf.result import Scope, SpfResult
-from purport.authentication.true_client import TrustedHops
+from purport.authentication.true_client import NO_HOPS, TrustedHops
 from purport.dns.lookup import Evaluation, together
 from purport.mail.address import NULL, Mailbox, ReversePath
 from purport.mail.header import Header
@@ -37,14 +37,16 @@ def mail_facts(
     now: float,
     *,
     check_helo: bool = False,
+    hops: TrustedHops = NO_HOPS,
 ) -> Evaluation[MailFacts]:
     """What the DNS says about the client and the addresses of MAIL.
 
     SPF of the reverse-path, for a null one of postmaster at the hello domain (RFC 7208 section 2.4); SPF of the hello
     domain where `check_helo` asks for it (section 2.3); Sender ID of the submitter (RFC 4405 section 4.2). An address
-    literal has no domain to be asked: its result is none. Of a client that logged in nothing is asked.
+    literal has no domain to be asked: its result is none. Nothing is asked of a client that logged in, who is known
+    better than by its address, and of one of the `hops`, before the header says who its client is (`facts_behind`).
     """
-    if client.login is not None:  # who it is is known better than by its address
+    if client.login is not None or client.address in hops.networks:
         return MailFacts(client, reverse_path, submitter, None, None, None)
     address, hello_domain = client.address, client.hello_domain
     helo = None
@@ -93,7 +95,7 @@ def facts_behind(
     *,
     check_helo: bool = False,
 ) -> Evaluation[MessageFacts]:
-    """The same where the client is a trusted hop: of the client behind it everything is asked that would have been
+    """The same; where the client is a trusted hop, of the client behind it everything is asked that would have been
     asked at MAIL. Where that is not known nothing is: a hop passes for nobody, and fails for nobody."""
     found = client_behind(hops, mail.client, header)
     if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from purport.authentication.true_client import TrustedHops
+from purport.authentication.true_client import NO_HOPS, TrustedHops
 from purport.mail.address import Mailbox
 from purport.mail.header import Header
 from purport.mail.reply import TOO_MANY_HOPS
@@ -39,7 +39,7 @@ class Policy:
     ownership: Ownership = field(default_factory=dict)
     submission: SubmissionPolicy = field(default_factory=SubmissionPolicy)
     trusted_sealers: frozenset[str] = frozenset()
-    trusted_hops: TrustedHops = TrustedHops(())  # noqa: RUF009  # a frozen value
+    trusted_hops: TrustedHops = NO_HOPS
     results_id: str = ""  # the name that results are told under; empty: the receiver
     results_aliases: tuple[str, ...] = ()  # names of other hosts of ours, and old ones
 

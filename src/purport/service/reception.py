@@ -25,7 +25,7 @@ from purport.mail.reply import Reply, reply
 from purport.policy.decision import Rule
 from purport.policy.facts import Client, MailFacts, MessageFacts
 from purport.policy.forwarding import goes_round, may_forward
-from purport.policy.gather import facts_behind, known, mail_facts, message_facts, named, whole_message_facts
+from purport.policy.gather import facts_behind, known, mail_facts, named, whole_message_facts
 from purport.policy.priority import sender_reply
 from purport.policy.relaying import RULE as RELAYING
 from purport.policy.submission import missing_fields
@@ -114,15 +114,18 @@ class Reception:
             self._urgency(transaction, mail)
         self.transaction = transaction
         client, policy = self._talk.client, front.policy
-        unasked = MailFacts(client, mail.reverse_path, submitter, None, None, None)
         if front.judged:
+            unasked = MailFacts(client, mail.reverse_path, submitter, None, None, None)
             return self._mail_known(transaction, unasked)
-        if client.address in policy.trusted_hops.networks:  # the header will say who its client is
-            evaluation = known(unasked)
-        else:
-            evaluation = mail_facts(
-                house.checker, client, mail.reverse_path, submitter, now, check_helo=policy.check_helo
-            )
+        evaluation = mail_facts(
+            house.checker,
+            client,
+            mail.reverse_path,
+            submitter,
+            now,
+            check_helo=policy.check_helo,
+            hops=policy.trusted_hops,
+        )
         if front.client_names and client.iprev is None and client.name is None:
             both = together(evaluation, named(client))
             return self._talk.when(both, lambda found: self._mail_known(transaction, self._name(*found)))
@@ -357,20 +360,16 @@ class Reception:
     def _message_facts(self, transaction: Transaction, header: Header) -> Evaluation[MessageFacts]:
         assert transaction.facts is not None
         house, policy = self._house, self._front.policy
-        pra = purported_responsible_address(header)
-        facts, now = transaction.facts, transaction.arrived_at
-        if self._talk.client.address in policy.trusted_hops.networks:
-            return facts_behind(
-                policy.trusted_hops,
-                house.checker,
-                facts,
-                header,
-                pra,
-                now,
-                policy.submitter,
-                check_helo=policy.check_helo,
-            )
-        return message_facts(house.checker, facts, pra, now, policy.submitter)
+        return facts_behind(
+            policy.trusted_hops,
+            house.checker,
+            transaction.facts,
+            header,
+            purported_responsible_address(header),
+            transaction.arrived_at,
+            policy.submitter,
+            check_helo=policy.check_helo,
+        )
 
     def _header_known(self, transaction: Transaction, spool: Spool, header: Header, facts: MessageFacts) -> Reply:
         transaction.header, transaction.message = header, facts

@@ -32,10 +32,9 @@ def judge(
 ) -> Evaluation[Record]:
     """The record that the transaction would leave. Without forward-paths no recipient is asked about."""
     hops = policy.trusted_hops
-    if client.address in hops.networks:
-        facts = MailFacts(client, reverse_path, submitter, None, None, None)
-    else:
-        facts = yield from mail_facts(checker, client, reverse_path, submitter, now, check_helo=policy.check_helo)
+    facts = yield from mail_facts(
+        checker, client, reverse_path, submitter, now, check_helo=policy.check_helo, hops=hops
+    )
     header = read_header(octets)
 
     def written(stage: str, decision: Decision, rules: tuple[Rule, ...], message: MessageFacts | None) -> Record:
