@@ -60,26 +60,6 @@ CLIENTS = "192.0.2.0/24"
 SPF = ((57, f"v=spf1 ip4:{CLIENTS} -all"), (75, "v=spf1 mx ?all"), (90, "v=spf1 a mx ~all"), (91, "v=spf1 -all"))
 DMARC = ((30, "v=DMARC1; p=none; rua=mailto:reports@{domain}"), (40, "v=DMARC1; p=quarantine"))
 
-SETTINGS = """
-[dns]
-servers = ["{name_server}"]
-
-[submitter]
-check_pra = "always"
-
-[spf]
-on_fail = "reject"
-
-[limits]
-message_size = 200000000
-
-[queue]
-hold = true
-
-[[domain]]
-name = "company.com.example"
-"""
-
 POLICYD = """\
 debugLevel = 1
 TestOnly = 1
@@ -343,7 +323,7 @@ def measure(count: int, runs: int) -> dict[str, Side]:
         address = name_server(stack, folder, zone(messages, key.record))
         program = source(folder)
         postfix, pids = others(stack, folder, address)
-        settings = SETTINGS.format(name_server=f"{address}:53")
+        settings = servers.SETTINGS.format(name_server=f"{address}:53", hold="true", deliver="maildir")
         purport = stack.enter_context(purport_server(folder / "purport", settings, RECEIVER))
 
         def ours() -> tuple[str, float, float]:
